@@ -1,0 +1,32 @@
+"""The names that configurations and stored entries carry.
+
+They are the strings of Home Assistant's built-in `dsmr`, so that what it stored keeps working here
+and the other way round.
+"""
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.const import Platform
+from homeassistant.util.hass_dict import HassKey
+
+if TYPE_CHECKING:
+    from .port import P1Port
+
+DOMAIN: Final = "dsmr"
+LOGGER: Final = logging.getLogger(__package__)
+PLATFORMS: Final = [Platform.SENSOR]
+YAML_PORTS: Final[HassKey[dict[str, P1Port]]] = HassKey(f"{DOMAIN}_yaml")
+"""The P1 ports that configuration.yaml set up, by what begins their unique ids."""
+
+CONF_DSMR_VERSION: Final = "dsmr_version"
+CONF_PRECISION: Final = "precision"
+CONF_RECONNECT_INTERVAL: Final = "reconnect_interval"
+CONF_TIME_BETWEEN_UPDATE: Final = "time_between_update"
+
+DEFAULT_DSMR_VERSION: Final = "2.2"
+DEFAULT_PORT: Final = "/dev/ttyUSB0"
+DEFAULT_TCP_PORT: Final = 2001
+DEFAULT_PRECISION: Final = 3
+DEFAULT_RECONNECT_INTERVAL: Final = 30
+DEFAULT_TIME_BETWEEN_UPDATE: Final = 30

@@ -1,0 +1,163 @@
+"""Who must know?"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .const import LOGGER
+from .models import Disconnected, Event, MBusMeter, Reading, ReadingKey, Telegram, TelegramReceived
+
+type Unsubscribe = Callable[[], None]
+
+
+@dataclass(eq=False, slots=True)
+class _Listener:
+    """Who waits for a reading, and what it was told last."""
+
+    key: ReadingKey
+    callback: Callable[[Reading | None], None]
+    step: float | None
+    told: Reading | None = None
+
+
+class DSMR:
+    """Drains the queue of a P1 port, keeps the latest telegram and tells the listeners.
+
+    A changed reading reaches its listener after at most `time_between_update` seconds. One that
+    moved by the listener's step does not wait, nor does anything in the first telegram after the
+    connection was made.
+
+    Attributes:
+        telegram: the latest telegram, or None while none comes.
+    """
+
+    def __init__(self, queue: asyncio.Queue[Event], time_between_update: float) -> None:
+        """Prepare to drain a queue; `run` does it.
+
+        Args:
+            queue: the events of the P1 port.
+            time_between_update: the most seconds that a changed reading waits.
+        """
+        self.telegram: Telegram | None = None
+        self._queue = queue
+        self._time_between_update = time_between_update
+        self._listeners: list[_Listener] = []
+        self._meters_listeners: list[Callable[[tuple[MBusMeter, ...]], None]] = []
+        self._told_at = -time_between_update
+        self._timer: asyncio.TimerHandle | None = None
+
+    def listen(
+        self, key: ReadingKey, callback: Callable[[Reading | None], None], step: float | None
+    ) -> Unsubscribe:
+        """Call back with each new reading, and with None where a telegram has none.
+
+        The callback also comes when `telegram` turns None or stops being None.
+
+        Args:
+            key: the reading that is wanted.
+            callback: what to call, in the event loop.
+            step: a change of at least this much does not wait (0: none does); None: all wait.
+
+        Returns:
+            What to call to stop listening.
+        """
+        listener = _Listener(key, callback, step)
+        self._listeners.append(listener)
+        if self.telegram is not None:
+            self._tell(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def listen_meters(self, callback: Callable[[tuple[MBusMeter, ...]], None]) -> Unsubscribe:
+        """Call back with the M-Bus meters, now where a telegram has come, and on each change."""
+        self._meters_listeners.append(callback)
+        if self.telegram is not None:
+            callback(self.telegram.meters)
+        return lambda: self._meters_listeners.remove(callback)
+
+    async def run(self) -> None:
+        """Drain the queue until cancelled."""
+        try:
+            while True:
+                event = await self._queue.get()
+                if isinstance(event, TelegramReceived):
+                    self._received(event.telegram)
+                elif isinstance(event, Disconnected):
+                    self._disconnected()
+        finally:
+            self._cancel_timer()
+
+    def _received(self, telegram: Telegram) -> None:
+        previous, self.telegram = self.telegram, telegram
+        if previous is None or previous.meters is not telegram.meters:
+            for callback in self._meters_listeners[:]:
+                self._call(callback, telegram.meters)
+        if previous is None:
+            self._told_at = asyncio.get_running_loop().time()
+            for listener in self._listeners[:]:
+                self._tell(listener)
+            return
+        waiting = False
+        for listener in self._listeners[:]:
+            reading = telegram.readings.get(listener.key)
+            if reading is listener.told or reading == listener.told:
+                continue
+            if _moved(listener, reading):
+                self._tell(listener)
+            else:
+                waiting = True
+        if waiting:
+            self._schedule()
+
+    def _disconnected(self) -> None:
+        self._cancel_timer()
+        if self.telegram is None:
+            return
+        self.telegram = None
+        for listener in self._listeners[:]:
+            self._tell(listener)
+
+    def _schedule(self) -> None:
+        """Tell the rest as soon as `time_between_update` has passed since the last time."""
+        loop = asyncio.get_running_loop()
+        due = self._told_at + self._time_between_update
+        if due <= loop.time():
+            self._tell_changed()
+        elif self._timer is None:
+            self._timer = loop.call_at(due, self._tell_changed)
+
+    def _tell_changed(self) -> None:
+        self._cancel_timer()
+        self._told_at = asyncio.get_running_loop().time()
+        if self.telegram is None:
+            return
+        for listener in self._listeners[:]:
+            if self.telegram.readings.get(listener.key) != listener.told:
+                self._tell(listener)
+
+    def _tell(self, listener: _Listener) -> None:
+        listener.told = self.telegram.readings.get(listener.key) if self.telegram else None
+        self._call(listener.callback, listener.told)
+
+    def _call[T](self, callback: Callable[[T], None], value: T) -> None:
+        try:
+            callback(value)
+        except Exception:
+            # One listener's error must not cost the others their value.
+            LOGGER.exception("Unexpected error in %s", callback)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _moved(listener: _Listener, reading: Reading | None) -> bool:
+    """Return whether a reading differs so much from what was told that it must not wait."""
+    told = listener.told
+    if reading is None or told is None or reading.value is None or told.value is None:
+        return True
+    if listener.step is None:
+        return False
+    if not listener.step:
+        return True
+    return abs(float(reading.value) - float(told.value)) >= listener.step  # type: ignore[arg-type]

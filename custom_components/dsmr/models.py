@@ -1,0 +1,147 @@
+"""What travels from the P1 port to the entities."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import IntEnum
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+type Value = Decimal | int | str | datetime | None
+
+ELECTRICITY = ""
+"""The `ReadingKey.meter` of the electricity meter itself."""
+
+
+class ReadingKey(NamedTuple):
+    """Which value of which meter a reading is.
+
+    Attributes:
+        meter: `ELECTRICITY`, or the `MBusMeter.identity` of the meter behind it.
+        obis: the value groups C.D.E of the OBIS reference, such as `1.8.1`.
+    """
+
+    meter: str
+    obis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value that a meter sent.
+
+    Attributes:
+        value: the value, or None where the line has none or can't be read.
+        unit: the unit as the meter writes it, such as `kWh` or `m3`.
+        time: when an M-Bus meter was read, by the meter's own clock; None elsewhere.
+    """
+
+    value: Value
+    unit: str | None = None
+    time: datetime | None = None
+
+
+class MBusType(IntEnum):
+    """What a meter behind the electricity meter measures (EN 13757-3:2013, table 3)."""
+
+    ELECTRICITY = 2
+    GAS = 3
+    HEAT = 4
+    WARM_WATER = 6
+    WATER = 7
+    COOLING_RETURN = 10
+    COOLING_FLOW = 11
+    HEAT_FLOW = 12
+    HEAT_COOLING = 13
+
+
+@dataclass(frozen=True, slots=True)
+class MBusMeter:
+    """A gas, water or heat meter behind the electricity meter.
+
+    Attributes:
+        type: what it measures, a number of `MBusType`.
+        identifier: its equipment identifier as sent (hex of ASCII), or "" where it sends none.
+        channel: the M-Bus channel on which it is now. Channels move; identifiers stay.
+    """
+
+    type: int
+    identifier: str
+    channel: int
+
+    @property
+    def identity(self) -> str:
+        """What this meter is known by: its identifier, or its channel where it has none."""
+        return self.identifier or f"channel {self.channel}"
+
+
+@dataclass(frozen=True, slots=True)
+class Telegram:
+    """What the meter said at one moment.
+
+    Attributes:
+        header: the identification line without its `/`.
+        readings: every line that was read.
+        meters: the M-Bus meters that have a reading, in the order of their channels.
+    """
+
+    header: str
+    readings: Mapping[ReadingKey, Reading]
+    meters: tuple[MBusMeter, ...]
+
+    def meter_of(self, type_: MBusType) -> MBusMeter | None:
+        """Return the first M-Bus meter of a type, or None."""
+        return next((meter for meter in self.meters if meter.type == type_), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The port is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class TelegramReceived:
+    """A telegram passed all checks."""
+
+    telegram: Telegram
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The port was closed, could not be opened, or no telegrams come from it."""
+
+
+type Event = Connected | TelegramReceived | Disconnected
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach a P1 port.
+
+    Attributes:
+        url: a serial device's path, or a URL that serialx opens.
+        longest_retry: the most seconds between two attempts to open it.
+    """
+
+    url: str
+    longest_retry: float
+
+    @property
+    def name(self) -> str:
+        """The port as it may stand in a log: without user, password and keys."""
+        url = urlsplit(self.url)
+        if not url.scheme or not url.netloc:
+            return self.url
+        return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+
+
+@dataclass(slots=True)
+class Counters:
+    """What has happened on a P1 port since it was set up."""
+
+    telegrams: int = 0
+    checksum_failures: int = 0
+    unreadable_lines: int = 0
+    dropped: int = 0
+    connections: int = 0
+    last_cause: str = field(default="")

@@ -1,0 +1,191 @@
+"""Which meters are there? One row each.
+
+What a line means is dsmr_parser's knowledge: a version names its specification, and the lines that
+the specification describes are looked up here by their OBIS reference.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+import re
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from dsmr_parser import telegram_specifications as specifications
+from serialx import Parity
+
+MBUS_READING: Final = "24.2.1"
+# The same reading by another OBIS reference: in Belgium (not temperature corrected), before DSMR 4.
+MBUS_READINGS: Final = (MBUS_READING, "24.2.3", "24.3.0")
+
+type Tariff = Literal["low", "normal"]
+
+# How dsmr_parser writes the OBIS reference in its patterns: A-B:C.D.E, each a digit, a class or a
+# literal, such as r"^\d-[1-9]:24\.2\.[13].+?\r\n".
+_PATTERN = re.compile(
+    r"\^(?:\\d|\d)-(?P<channel>\\d|\[1-9\]|\d):(?P<c>\d+)\\\.(?P<d>\d+)\\\.(?P<e>\d+|\[\d+\])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SerialSettings:
+    """Speed and framing of a serial line; one stop bit always."""
+
+    baudrate: int
+    byte_size: int
+    parity: Parity
+
+
+SERIAL_9600_7E1: Final = SerialSettings(9600, 7, Parity.EVEN)
+# The standard says 8N1 for DSMR 4, and some meters send 7E1. Seven bits read both: a telegram is
+# ASCII, so that the eighth data bit of an 8N1 meter is a 0 in the place of the parity bit, and the
+# kernel hands the character on without looking at the parity (serialx does not set INPCK). The
+# other way round does not work: eight bits would read the parity of a 7E1 meter as part of the
+# character.
+SERIAL_115200_7E1: Final = SerialSettings(115200, 7, Parity.EVEN)
+SERIAL_115200_8N1: Final = SerialSettings(115200, 8, Parity.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What dsmr_parser knows of one line of a telegram."""
+
+    name: str
+    parser: Any
+
+
+LOW_IS_1: Final[Mapping[str, Tariff]] = MappingProxyType({"0001": "low", "0002": "normal"})
+LOW_IS_2: Final[Mapping[str, Tariff]] = MappingProxyType({"0001": "normal", "0002": "low"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """One kind of meter.
+
+    Attributes:
+        key: what `dsmr_version` says, such as `2.2`.
+        label: what a person calls it.
+        specification: dsmr_parser's description of its telegrams.
+        serial: how its serial line is set.
+        interval: seconds between two telegrams.
+        tariffs: what the codes of `0-0:96.14.0` mean, and so which registers are the low ones.
+    """
+
+    key: str
+    label: str
+    specification: Mapping[str, Any] = field(repr=False)
+    serial: SerialSettings
+    interval: int
+    tariffs: Mapping[str, Tariff] = field(default_factory=lambda: LOW_IS_1)
+
+    @property
+    def checksum(self) -> bool:
+        """Whether telegrams end with a CRC16."""
+        return bool(self.specification["checksum_support"])
+
+    @cached_property
+    def electricity(self) -> Mapping[str, Line]:
+        """The lines of the electricity meter, by the value groups C.D.E."""
+        return {obis: line for channel, obis, line in self._lines() if channel != "[1-9]"}
+
+    @cached_property
+    def mbus(self) -> Mapping[str, Line]:
+        """The lines of the meters behind it, by the value groups C.D.E."""
+        return {obis: line for channel, obis, line in self._lines() if channel in ("[1-9]", r"\d")}
+
+    @property
+    def mbus_readings(self) -> Collection[str]:
+        """The value groups C.D.E by which readings of the meters behind it are found."""
+        return {MBUS_READING} if any(obis in self.mbus for obis in MBUS_READINGS) else ()
+
+    def _lines(self) -> Iterator[tuple[str, str, Line]]:
+        for line in self.specification["objects"]:
+            pattern = _PATTERN.match(line["obis_reference"])
+            if pattern is None:
+                raise ValueError(f"dsmr_parser's {line['value_name']} has a pattern of a new form")
+            for e in [pattern["e"]] if pattern["e"].isdigit() else pattern["e"][1:-1]:
+                yield (
+                    pattern["channel"],
+                    f"{pattern['c']}.{pattern['d']}.{e}",
+                    Line(line["value_name"], line["value_parser"]),
+                )
+
+
+VERSIONS: Final[Mapping[str, Version]] = {
+    version.key: version
+    for version in (
+        Version(
+            key="2.2",
+            label="DSMR 2.2",
+            specification=specifications.V2_2,
+            serial=SERIAL_9600_7E1,
+            interval=10,
+        ),
+        Version(
+            key="3",
+            label="DSMR 3",
+            specification=specifications.V3,
+            serial=SERIAL_9600_7E1,
+            interval=10,
+        ),
+        Version(
+            key="4",
+            label="DSMR 4",
+            specification=specifications.V4,
+            serial=SERIAL_115200_7E1,
+            interval=10,
+        ),
+        Version(
+            key="5",
+            label="DSMR 5",
+            specification=specifications.V5,
+            serial=SERIAL_115200_8N1,
+            interval=1,
+        ),
+        Version(
+            key="5B",
+            label="DSMR 5B (Belgium)",
+            specification=specifications.BELGIUM_FLUVIUS,
+            serial=SERIAL_115200_8N1,
+            interval=1,
+            tariffs=LOW_IS_2,
+        ),
+        Version(
+            key="5L",
+            label="DSMR 5L (Luxembourg, not encrypted)",
+            specification=specifications.LUXEMBOURG_SMARTY,
+            serial=SERIAL_115200_8N1,
+            interval=10,
+        ),
+        Version(
+            key="5S",
+            label="DSMR 5S (Sweden)",
+            specification=specifications.SWEDEN,
+            serial=SERIAL_115200_8N1,
+            interval=10,
+        ),
+        Version(
+            key="5EONHU",
+            label="DSMR 5 (Hungary)",
+            specification=specifications.EON_HUNGARY,
+            serial=SERIAL_115200_8N1,
+            interval=10,
+            tariffs=LOW_IS_2,
+        ),
+        Version(
+            key="Q3D",
+            label="EasyMeter Q3D (Austria)",
+            specification=specifications.Q3D,
+            serial=SERIAL_115200_8N1,
+            interval=10,
+        ),
+        Version(
+            key="ISKRA_IE",
+            label="Iskra IE (Belgium, Wallonia)",
+            specification=specifications.ISKRA_IE,
+            serial=SERIAL_115200_8N1,
+            interval=1,
+            tariffs=LOW_IS_2,
+        ),
+    )
+}
