@@ -1,0 +1,1 @@
+"""Tests of the DSMR integration, and the simulated meter they read."""

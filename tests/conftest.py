@@ -1,0 +1,68 @@
+"""What every test has at hand."""
+
+from collections.abc import AsyncIterator, Iterator
+import logging
+from pathlib import Path
+import re
+
+import pytest
+
+# Before anything else looks for custom components: the loader would take another folder of that
+# name, find no `dsmr` there, and fall back to Home Assistant's own without a word.
+import custom_components.dsmr
+
+from .parts import Gateway, SerialLine
+
+assert custom_components.dsmr.__file__
+
+# Home Assistant says this of every custom integration.
+_ALWAYS = "We found a custom integration dsmr"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "logs(pattern): a warning or worse that this test expects")
+
+
+@pytest.fixture(autouse=True)
+def _custom_integrations(enable_custom_integrations: None) -> None:
+    """Let Home Assistant find this project's integration."""
+
+
+@pytest.fixture(autouse=True)
+def _clean_log(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test that logs a warning or worse which it did not announce, or not what it did."""
+    yield
+    announced = [mark.args[0] for mark in request.node.iter_markers("logs")]
+    messages = [
+        record.getMessage()
+        for record in caplog.get_records("call")
+        if record.levelno >= logging.WARNING and _ALWAYS not in record.getMessage()
+    ]
+    for message in messages:
+        if not any(re.search(pattern, message) for pattern in announced):
+            pytest.fail(f"the log has: {message}")
+    for pattern in announced:
+        if not any(re.search(pattern, message) for message in messages):
+            pytest.fail(f"the log lacks: {pattern}")
+
+
+@pytest.fixture
+async def gateway(socket_enabled: None) -> AsyncIterator[Gateway]:
+    """A network gateway at a meter, on a TCP port of this machine."""
+    async with Gateway() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+async def second_gateway(socket_enabled: None) -> AsyncIterator[Gateway]:
+    """A gateway at another meter."""
+    async with Gateway() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def serial_line(tmp_path: Path) -> Iterator[SerialLine]:
+    """A serial device with a meter at its other end."""
+    line = SerialLine(tmp_path / "ttyUSB0")
+    yield line
+    line.unplug()

@@ -1,0 +1,141 @@
+"""What configuration.yaml may say, and what Home Assistant answers to the rest."""
+
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+import pytest
+
+from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.versions import VERSIONS
+
+from .parts import Gateway, edited, set_up, state_of, telegram_of
+
+_EVERY_VERSION = ", ".join(VERSIONS).replace(".", r"\.")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        pytest.param(
+            {"colour": "red"}, "'colour' is an invalid option for 'dsmr.sensor'", id="unknown key"
+        ),
+        pytest.param(
+            {"dsmr_version": 9}, f"{_EVERY_VERSION}.*'dsmr_version', got 9", id="version 9"
+        ),
+        pytest.param({"dsmr_version": True}, f"{_EVERY_VERSION}.*'dsmr_version'", id="version yes"),
+        pytest.param(
+            {"precision": "many"},
+            "a whole number from 0 to 9.*'precision', got 'many'",
+            id="precision many",
+        ),
+        pytest.param({"precision": 10}, "from 0 to 9.*'precision', got 10", id="precision 10"),
+        pytest.param(
+            {"precision": False}, "from 0 to 9.*'precision', got False", id="precision no"
+        ),
+        pytest.param(
+            {"host": "192.0.2.1", "port": "/dev/ttyUSB0"},
+            "a whole number from 1 to 65535, the TCP port of the host.*'port', got '/dev/ttyUSB0'",
+            id="host and serial device",
+        ),
+        pytest.param({"host": "192.0.2.1", "port": 0}, "from 1 to 65535.*'port', got 0", id="port"),
+        pytest.param(
+            {"time_between_update": -1},
+            "a number from 0.0 to 86400.0.*'time_between_update', got -1",
+            id="time_between_update",
+        ),
+        pytest.param(
+            {"reconnect_interval": "soon"},
+            "a number from 0.1 to 86400.0.*'reconnect_interval', got 'soon'",
+            id="reconnect_interval",
+        ),
+    ],
+)
+async def test_a_wrong_configuration_is_refused_and_disturbs_nothing_else(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    request: pytest.FixtureRequest,
+    wrong: dict[str, Any],
+    complaint: str,
+) -> None:
+    request.applymarker(pytest.mark.logs(f"Invalid config.*{complaint}"))
+    await set_up(
+        hass,
+        {"name": "Wrong", **wrong},
+        {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5},
+    )
+    assert hass.states.get("sensor.wrong_power_consumption") is None
+    assert list(hass.data[YAML_PORTS]) == ["yaml"]
+    await gateway.connected()
+    gateway.send(edited(telegram_of("iskra-am550"), o1_0_1_7_0="(00.123*kW)"))
+    await state_of(hass, "sensor.power_consumption", "0.123")
+
+
+@pytest.mark.parametrize(
+    ("written", "version"),
+    [(5, "5"), ("5", "5"), (2.2, "2.2"), ("2.2", "2.2"), (4.0, "4"), ("5B", "5B"), (None, "2.2")],
+)
+async def test_a_version_may_be_an_int_a_float_or_a_string(
+    hass: HomeAssistant, gateway: Gateway, written: float | str | None, version: str
+) -> None:
+    given = {} if written is None else {"dsmr_version": written}
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, **given})
+    assert hass.data[YAML_PORTS]["yaml"].reader.version is VERSIONS[version]
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, "/dev/ttyUSB0"),
+        ({"port": "/dev/ttyUSB1"}, "/dev/ttyUSB1"),
+        ({"host": "192.0.2.1"}, "socket://192.0.2.1:2001"),
+        ({"host": "192.0.2.1", "port": 2002}, "socket://192.0.2.1:2002"),
+        ({"host": "192.0.2.1", "port": "2002"}, "socket://192.0.2.1:2002"),
+        ({"host": "", "port": "/dev/ttyS0"}, "/dev/ttyS0"),
+        ({"port": "socket://192.0.2.1:23"}, "socket://192.0.2.1:23"),
+    ],
+)
+async def test_the_port_is_a_serial_device_or_with_a_host_a_tcp_port(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], url: str
+) -> None:
+    async def run(reader: object) -> None:
+        """Open nothing."""
+
+    monkeypatch.setattr("custom_components.dsmr.reader.Reader.run", run)
+    await set_up(hass, given)
+    assert hass.data[YAML_PORTS]["yaml"].reader.connection.url == url
+
+
+async def test_an_old_configuration_is_accepted_as_it_stands(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    telegram = telegram_of("iskra-am550")
+    await set_up(
+        hass,
+        {
+            "host": "127.0.0.1",
+            "port": gateway.port,
+            "dsmr_version": "5",
+            "precision": 3,
+            "reconnect_interval": 30,
+            "time_between_update": 30,
+        },
+    )
+    group = [
+        "sensor.power_consumption_low",
+        "sensor.power_consumption_normal",
+        "sensor.power_production_low",
+        "sensor.power_production_normal",
+        "sensor.gas_consumption",
+    ]
+    assert await async_setup_component(
+        hass, "group", {"group": {"meter_readings": {"entities": group}}}
+    )
+    await gateway.connected()
+    gateway.send(telegram)
+    for entity_id in group:
+        assert hass.states.get(entity_id), entity_id
+    await state_of(hass, "sensor.gas_consumption", "3160.427")
+    state = hass.states.get("group.meter_readings")
+    assert state
+    assert state.attributes["entity_id"] == tuple(group)

@@ -1,0 +1,317 @@
+"""What the sensors of a meter show."""
+
+from decimal import Decimal
+
+from homeassistant.components.sensor import DEVICE_CLASS_STATE_CLASSES, DEVICE_CLASS_UNITS
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+import pytest
+
+from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.descriptions import SENSORS
+
+from .meter import MODELS, SimulatedMeter
+from .parts import Gateway, edited, set_up, state_of, telegram_of, value_of
+
+AM550 = telegram_of("iskra-am550")
+
+TOTALS = ("total_increasing", "kWh", "energy")
+POWER = ("measurement", "kW", "power")
+COUNT = ("total_increasing", None, None)
+VOLTAGE = ("measurement", "V", "voltage")
+CURRENT = ("measurement", "A", "current")
+
+# What users of configuration.yaml know: the name, then state class, unit and device class.
+EVERY_METER = {
+    "power_consumption": POWER,
+    "power_production": POWER,
+    "power_tariff": (None, None, "enum"),
+    "power_consumption_low": TOTALS,
+    "power_consumption_normal": TOTALS,
+    "power_production_low": TOTALS,
+    "power_production_normal": TOTALS,
+    "gas_consumption": ("total_increasing", "m³", "gas"),
+    "hourly_gas_consumption": ("measurement", "m³/h", "volume_flow_rate"),
+}
+SINCE_DSMR_4 = EVERY_METER | {
+    "short_power_failure_count": COUNT,
+    "long_power_failure_count": COUNT,
+    **{
+        f"{name}_phase_l{phase}": kind
+        for phase in (1, 2, 3)
+        for name, kind in {
+            "power_consumption": POWER,
+            "power_production": POWER,
+            "voltage_sags": COUNT,
+            "voltage_swells": COUNT,
+            "current": CURRENT,
+        }.items()
+    },
+}
+SINCE_DSMR_5 = SINCE_DSMR_4 | {f"voltage_phase_l{phase}": VOLTAGE for phase in (1, 2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("version", "sensors"),
+    [(2.2, EVERY_METER), (3, EVERY_METER), (4, SINCE_DSMR_4), (5, SINCE_DSMR_5)],
+)
+async def test_each_version_has_the_sensors_that_users_know(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    version: float,
+    sensors: dict[str, tuple[str | None, str | None, str | None]],
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": version})
+    found = {
+        state.entity_id.removeprefix("sensor."): (
+            state.attributes.get("state_class"),
+            state.attributes.get("unit_of_measurement"),
+            state.attributes.get("device_class"),
+        )
+        for state in hass.states.async_all("sensor")
+    }
+    assert found == sensors
+
+
+def test_units_and_state_classes_are_those_that_home_assistant_allows() -> None:
+    for description in SENSORS:
+        if description.device_class is None:
+            assert description.native_unit_of_measurement is None
+            continue
+        units = DEVICE_CLASS_UNITS.get(description.device_class, {None})
+        assert description.native_unit_of_measurement in units, description.key
+        if description.state_class is not None:
+            classes = DEVICE_CLASS_STATE_CLASSES[description.device_class]
+            assert description.state_class in classes, description.key
+
+
+# By meter, what a person reads off its telegram.
+READ_OFF = {
+    "iskra-me382": "6274.318 7105.962 812.447 1930.205 normal 0.47 0.0 8321.604",
+    "iskra-mt382": "9417.55 8266.031 0.0 0.003 low 0.29 0.0 6750.219",
+    "kamstrup-382": "7345.12 6981.774 1204.336 2871.908 normal 0.0 1.36 4608.937",
+    "landisgyr-e350": "11462.708 13090.415 1873.26 4511.937 normal 0.0 1.184 unknown",
+    "landisgyr-zcf110": "9216.381 8734.059 0.0 0.0 normal 2.618 0.0 7402.586",
+    "landisgyr-zmf110": "3581.94 4027.118 17.362 44.805 normal 0.735 0.0 5118.344",
+    "kaifa-e0026-v42": "5820.663 6247.301 0.0 0.0 normal 0.374 0.0 6944.172",
+    "kaifa-e0026-v50": "12904.135 9876.42 2316.508 5690.273 normal 0.588 0.0 4377.95",
+    "iskra-am550": "4281.573 3916.028 1140.692 2755.381 normal 0.461 0.0 3160.427",
+    "sagemcom-xs210": "5034.816 4490.275 953.104 2187.639 normal 0.0 1.522 3608.291",
+}
+
+
+@pytest.mark.parametrize("model", READ_OFF)
+async def test_a_meter_shows_what_its_telegram_says(
+    hass: HomeAssistant, gateway: Gateway, model: str
+) -> None:
+    version = MODELS[model].version
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": version})
+    await gateway.connected()
+    gateway.send(telegram_of(model))
+    await state_of(hass, "sensor.power_tariff", "low", "normal")
+    shown = [
+        value_of(hass, f"sensor.{name}")
+        for name in (
+            "power_consumption_low",
+            "power_consumption_normal",
+            "power_production_low",
+            "power_production_normal",
+            "power_tariff",
+            "power_consumption",
+            "power_production",
+            "gas_consumption",
+        )
+    ]
+    assert " ".join(shown) == READ_OFF[model]
+    assert hass.data[YAML_PORTS]["yaml"].reader.counters.unreadable_lines == 0
+
+
+async def test_every_phase_and_count_of_a_meter_is_shown(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    gateway.send(AM550)
+    await state_of(hass, "sensor.voltage_phase_l1", "232.6")
+    expected = {
+        "short_power_failure_count": "8",
+        "long_power_failure_count": "4",
+        "power_consumption_phase_l1": "0.194",
+        "power_consumption_phase_l2": "0.227",
+        "power_consumption_phase_l3": "0.04",
+        "power_production_phase_l3": "0.0",
+        "voltage_phase_l2": "231.8",
+        "voltage_phase_l3": "233.3",
+        "current_phase_l1": "1.0",
+        "current_phase_l3": "0.0",
+        "voltage_sags_phase_l1": "1",
+        "voltage_sags_phase_l2": "2",
+        "voltage_swells_phase_l3": "1",
+    }
+    assert {name: value_of(hass, f"sensor.{name}") for name in expected} == expected
+
+
+async def test_precision_is_what_every_number_is_rounded_to(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(
+        hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5, "precision": 1}
+    )
+    await gateway.connected()
+    gateway.send(edited(AM550, o1_0_1_8_1="(000123.456*kWh)", o1_0_32_7_0="(229.96*V)"))
+    await state_of(hass, "sensor.power_consumption_low", "123.5")
+    assert value_of(hass, "sensor.voltage_phase_l1") == "230.0"
+
+
+async def test_in_belgium_tariff_1_is_the_normal_one(hass: HomeAssistant, gateway: Gateway) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "5B"})
+    await gateway.connected()
+    gateway.send(
+        edited(
+            telegram_of("fluvius-t211"),
+            o0_0_96_14_0="(0001)",
+            o1_0_1_8_1="(000001.000*kWh)",
+            o1_0_1_8_2="(000002.000*kWh)",
+        )
+    )
+    await state_of(hass, "sensor.power_tariff", "normal")
+    assert value_of(hass, "sensor.power_consumption_normal") == "1.0"
+    assert value_of(hass, "sensor.power_consumption_low") == "2.0"
+
+
+async def test_a_line_that_is_missing_is_unknown_and_one_that_says_zero_is_zero(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    gateway.send(edited(AM550, o1_0_2_8_1="", o1_0_2_8_2="(000000.000*kWh)"))
+    await state_of(hass, "sensor.power_production_normal", "0.0")
+    assert value_of(hass, "sensor.power_production_low") == "unknown"
+
+
+@pytest.mark.logs("The meter's line '1-0:1.8.1' can't be read: .* is no number")
+async def test_a_line_that_cannot_be_read_costs_that_line(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    gateway.send(edited(AM550, o1_0_1_8_1="(00??.100*kWh)"))
+    await state_of(hass, "sensor.power_consumption_normal", "3916.028")
+    assert value_of(hass, "sensor.power_consumption_low") == "unknown"
+
+
+async def test_gas_per_hour_goes_by_the_clock_of_the_gas_meter(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+
+    async def read(time: str, gas: str, expected: str) -> None:
+        gateway.send(edited(AM550, o0_1_24_2_1=f"({time})({gas}*m3)"))
+        await state_of(hass, "sensor.gas_consumption", str(float(gas)))
+        await state_of(hass, "sensor.hourly_gas_consumption", expected)
+
+    await read("261112070000W", "03160.400", "unknown")
+    await read("261112070500W", "03160.500", "1.2")
+    # The same reading in the next telegrams changes nothing.
+    await read("261112070500W", "03160.500", "1.2")
+    await read("261112071000W", "03160.550", "0.6")
+    # Three readings were missed.
+    await read("261112073000W", "03160.850", "0.9")
+    await read("261112073500W", "03160.850", "0.0")
+
+
+async def test_gas_per_hour_starts_again_with_a_new_gas_meter(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    for time, gas, expected in (
+        ("261112070000W", "03160.400", "unknown"),
+        ("261112070500W", "03160.500", "1.2"),
+        ("261112071000W", "00000.000", "unknown"),
+        ("261112071500W", "00000.050", "0.6"),
+    ):
+        gateway.send(edited(AM550, o0_1_24_2_1=f"({time})({gas}*m3)"))
+        await state_of(hass, "sensor.gas_consumption", str(float(gas)))
+        await state_of(hass, "sensor.hourly_gas_consumption", expected)
+
+
+async def test_gas_is_the_gas_meter_that_reads_on_whatever_channel(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "5B"})
+    await gateway.connected()
+    gateway.send(telegram_of("fluvius-water-gas"))
+    telegram = telegram_of("fluvius-water-gas").decode()
+    line = next(line for line in telegram.splitlines() if ":24.2.3(" in line)
+    gas = Decimal(line.rpartition("(")[2].partition("*")[0])
+    await state_of(hass, "sensor.gas_consumption", str(float(gas)))
+
+
+async def test_sensors_have_unique_ids_and_can_be_renamed(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    entries = [entity_registry.async_get(state.entity_id) for state in hass.states.async_all()]
+    assert len({entry.unique_id for entry in entries if entry}) == len(SINCE_DSMR_5)
+    entity_registry.async_update_entity("sensor.gas_consumption", new_entity_id="sensor.gas")
+    await gateway.connected()
+    gateway.send(AM550)
+    await state_of(hass, "sensor.gas", "3160.427")
+
+
+async def test_an_explicit_unique_id_wins(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "unique_id": "cupboard"})
+    entry = entity_registry.async_get("sensor.power_tariff")
+    assert entry
+    assert entry.unique_id == "cupboard_electricity_active_tariff"
+
+
+async def test_a_meter_keeps_its_unique_ids_when_its_cable_moves_to_another_port(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    second_gateway: Gateway,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "name": "House"})
+    entry = entity_registry.async_get("sensor.house_power_tariff")
+    assert entry
+    assert entry.unique_id == "yaml_house_electricity_active_tariff"
+
+
+async def test_two_meters_without_a_name_work_side_by_side(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    here = {"host": "127.0.0.1", "dsmr_version": 5}
+    await set_up(hass, {**here, "port": gateway.port}, {**here, "port": second_gateway.port})
+    await gateway.connected()
+    await second_gateway.connected()
+    gateway.send(edited(AM550, o1_0_1_7_0="(00.001*kW)"))
+    second_gateway.send(edited(AM550, o1_0_1_7_0="(00.002*kW)"))
+    await state_of(hass, "sensor.power_consumption", "0.001")
+    await state_of(hass, "sensor.power_consumption_2", "0.002")
+
+
+async def test_a_simulated_hour_is_shown_to_its_last_telegram(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    meter = SimulatedMeter("iskra-am550")
+    await set_up(
+        hass,
+        {
+            "host": "127.0.0.1",
+            "port": gateway.port,
+            "dsmr_version": 5,
+            "time_between_update": 0,
+        },
+    )
+    await gateway.connected()
+    for _ in range(3600):
+        telegram = meter.next_telegram()
+        gateway.send(telegram)
+        await hass.async_block_till_done()
+    line = next(line for line in telegram.decode().splitlines() if line.startswith("1-0:1.8.2"))
+    await state_of(hass, "sensor.power_consumption_normal", str(float(line[10:20])))
