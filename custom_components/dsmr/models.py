@@ -26,19 +26,37 @@ class ReadingKey(NamedTuple):
     obis: str
 
 
+class Entry(NamedTuple):
+    """One row of a line that holds a list, such as the power failure log.
+
+    Attributes:
+        time: which moment or month the row is about.
+        value: its value.
+        unit: the unit of the value.
+        occurred: when in that month it was, for a peak of demand.
+    """
+
+    time: datetime | None
+    value: Value
+    unit: str | None
+    occurred: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One value that a meter sent.
 
     Attributes:
         value: the value, or None where the line has none or can't be read.
-        unit: the unit as the meter writes it, such as `kWh` or `m3`.
-        time: when an M-Bus meter was read, by the meter's own clock; None elsewhere.
+        unit: the unit, one for each quantity: kW, kWh, kvar, kvarh, kVA, V, A, Hz, GJ, m³, s.
+        time: when it was taken, by the clock of the meter that took it; None for most.
+        entries: the rows of a line that holds a list, oldest first.
     """
 
     value: Value
     unit: str | None = None
     time: datetime | None = None
+    entries: tuple[Entry, ...] = ()
 
 
 class MBusType(IntEnum):

@@ -53,6 +53,7 @@ class Reader:
 
     Attributes:
         connection: where the port is.
+        version: the kind of meter there.
         counters: telegrams, checksum failures, connections and the last cause of a loss.
     """
 
@@ -66,7 +67,7 @@ class Reader:
         """Prepare to read; `run` does it."""
         self.connection = connection
         self.counters: Counters = decoder.counters
-        self._version = version
+        self.version = version
         self._decoder = decoder
         self._queue = queue
         self._framer = Framer()
@@ -96,7 +97,7 @@ class Reader:
         """Open the port and stay on it until it is lost or silent."""
         loop = asyncio.get_running_loop()
         self._framer.clear()
-        serial = self._version.serial
+        serial = self.version.serial
         protocol = _Protocol(self)
         async with asyncio.timeout(OPEN_TIMEOUT):
             transport, _ = await create_serial_connection(
@@ -121,7 +122,7 @@ class Reader:
     async def _watch(self, lost: asyncio.Future[Exception | None]) -> Exception | None:
         """Wait for the loss of the connection, and for no longer than the meter may be silent."""
         loop = asyncio.get_running_loop()
-        patience = max(SHORTEST_SILENCE, SILENCE * self._version.interval)
+        patience = max(SHORTEST_SILENCE, SILENCE * self.version.interval)
         while True:
             deadline = self._last_telegram + patience
             if deadline <= loop.time():

@@ -1,42 +1,33 @@
 """What does a telegram say?
 
-dsmr_parser's specifications say which lines a version has and of what type their values are; its
-value parsers read them. Cutting a telegram into lines and a line into groups is done here, so that
-one bad line costs that line alone, and a line that has not changed since the last telegram is not
-read again.
+Cutting a telegram into lines is done here, so that one bad line costs that line alone, and a line
+that has not changed since the last telegram is not read again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import tzinfo
 import re
-from typing import Any
-
-from dsmr_parser.parsers import CosemParser, MBusParser
-from dsmr_parser.value_types import timestamp
 
 from .const import LOGGER
-from .models import ELECTRICITY, Counters, MBusMeter, Reading, ReadingKey, Telegram, Value
-from .versions import MBUS_READING, MBUS_READINGS, Line, Version
+from .line import read_line
+from .models import ELECTRICITY, Counters, MBusMeter, Reading, ReadingKey, Telegram
+from .versions import MBUS_READING, MBUS_READINGS, OTHERS, Version
 
 MBUS_TYPE = "24.1.0"
 MBUS_IDENTIFIERS = ("96.1.0", "96.1.1")
 
-# An OBIS reference A-B:C.D.E with an optional *F, and its groups in parentheses.
-_LINE = re.compile(r"(\d+)-(\d+):(\d+\.\d+\.\d+)(?:\*\d+)?(?=\()")
-_GROUP = re.compile(r"\(([^()]*)\)")
-_NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d{0,15})?")
-_TIMESTAMP = re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)([SW]?)")
-# A clock that was never set begins here: 700101 and 000101 are dates before the first P1 port.
-_FIRST_YEAR = 2005
+# An OBIS reference A-B:C.D.E, with or without a *F, before the groups in parentheses.
+_REFERENCE = re.compile(r"(\d+)-(\d+):(\d+\.\d+\.\d+)(?:\*\d+)?[ \0]*(?=\()")
+# Commands of the telnet protocol (RFC 854): a gateway that was set to speak it puts them in.
+_TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa])", re.DOTALL)
+
+# Lines of noise that are named in the log, each once; afterwards they are only counted.
+_MOST_LOGGED = 20
 
 
 class ChecksumError(ValueError):
     """A telegram's bytes are not the ones that the meter sent."""
-
-
-class LineError(ValueError):
-    """A line can't be read."""
 
 
 def crc16(data: bytes) -> int:
@@ -60,44 +51,18 @@ def _crc16_of_byte(byte: int) -> int:
 _CRC16 = tuple(_crc16_of_byte(byte) for byte in range(256))
 
 
-def read_timestamp(text: str, zone: tzinfo) -> datetime | None:
-    """Return the moment that `YYMMDDhhmmssX` names, in UTC.
-
-    Args:
-        text: year to second, and S for summer time, W for normal time or nothing.
-        zone: the meter's time zone. With W the meter means its normal time also in summer (Swedish
-            meters never change their clocks), with S one hour more; without either, what the zone
-            says.
-
-    Returns:
-        The moment, or None for a clock that was never set and for an impossible date.
-    """
-    match = _TIMESTAMP.fullmatch(text)
-    if match is None:
-        return None
-    *digits, flag = match.groups()
-    year, *rest = map(int, digits)
-    if not _FIRST_YEAR <= 2000 + year < 2070:
-        return None
-    try:
-        local = datetime(2000 + year, *rest, tzinfo=zone)  # type: ignore[misc, arg-type]
-    except ValueError:
-        return None
-    if not flag:
-        return local.astimezone(UTC)
-    offset = (local.utcoffset() or timedelta()) - (local.dst() or timedelta())
-    if flag == "S":
-        offset += timedelta(hours=1)
-    return local.replace(tzinfo=UTC) - offset
-
-
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One line as read: on which channel (0 is the electricity meter), what, and its value."""
+    """One line as read: on which channel (0 is the electricity meter), what, and its value.
+
+    Attributes:
+        error: why it can't be read, or "".
+    """
 
     channel: int
     obis: str
     reading: Reading
+    error: str = ""
 
 
 class Decoder:
@@ -112,7 +77,7 @@ class Decoder:
         self.counters = counters
         self._version = version
         self._zone = zone
-        self._lines: dict[bytes, _Line | None] = {}
+        self._lines: dict[bytes, _Line] = {}
         self._logged: set[str] = set()
         self._meters: tuple[MBusMeter, ...] = ()
         self._seen: set[str] = set()
@@ -126,9 +91,8 @@ class Decoder:
         Raises:
             ChecksumError: the bytes were changed on the way. Nothing of it is believed.
         """
-        self._check(frame)
-        header, *rest = frame[: frame.rindex(b"!")].splitlines()
-        lines: dict[bytes, _Line | None] = {}
+        header, *rest = self._checked(frame).splitlines()
+        lines: dict[bytes, _Line] = {}
         for raw in _joined(rest):
             try:
                 lines[raw] = self._lines[raw]
@@ -138,9 +102,9 @@ class Decoder:
         readings: dict[ReadingKey, Reading] = {}
         channels: dict[int, dict[str, Reading]] = {}
         for line in lines.values():
-            if line is None:
-                continue
-            if line.channel:
+            if line.error:
+                self.counters.unreadable_lines += 1
+            elif line.channel:
                 channels.setdefault(line.channel, {}).setdefault(line.obis, line.reading)
             else:
                 readings.setdefault(ReadingKey(ELECTRICITY, line.obis), line.reading)
@@ -155,73 +119,37 @@ class Decoder:
             self._meters = found
         return Telegram(header[1:].decode("ascii", "replace"), readings, self._meters)
 
-    def _check(self, frame: bytes) -> None:
+    def _checked(self, frame: bytes) -> bytes:
+        """Return what the meter sent before its '!', without what a gateway has put in."""
         body, _, checksum = frame.rpartition(b"!")
-        if self._version.checksum:
-            digits = checksum.strip(b"\0 \t\r\n")
-            if not digits or int(digits, 16) != crc16(body + b"!"):
-                raise ChecksumError(f"the checksum is {digits.decode('ascii')!r}")
-        elif not frame.isascii():
-            raise ChecksumError("a byte is not ASCII")
+        for sent in (body, _TELNET.sub(b"", body).replace(b"\0", b"")):
+            if not self._version.checksum:
+                # m³ is the one place where a meter writes a byte that is not ASCII.
+                if sent.replace(b"m\xb3", b"").replace(b"m\xb0", b"").isascii():
+                    break
+            elif (digits := checksum.strip(b"\0 \t\r\n")) and int(digits, 16) == crc16(sent + b"!"):
+                break
+        else:
+            raise ChecksumError("its bytes are not the ones that the meter sent")
+        return sent.replace(b"\0", b"")
 
-    def _line(self, raw: bytes) -> _Line | None:
-        """Read one line, or return None for one that has no OBIS reference."""
+    def _line(self, raw: bytes) -> _Line:
+        """Read one line."""
         text = raw.decode("latin-1")
-        head = _LINE.match(text)
+        head = _REFERENCE.match(text)
         if head is None:
-            self._unreadable(text[:40], "it has no OBIS reference")
-            return None
+            return self._unreadable(text[:40], "it has no OBIS reference")
         medium, channel, obis = int(head[1]), int(head[2]), head[3]
         mbus = medium == 0 and channel > 0
+        known = self._version.mbus if mbus else self._version.electricity
+        line = known.get(obis) or (OTHERS.mbus if mbus else OTHERS.electricity).get(obis)
         try:
-            reading = self._reading(obis, mbus, _GROUP.findall(text, head.end()))
-        except (LineError, ValueError, ArithmeticError) as error:
-            self._unreadable(head[0], str(error))
-            reading = Reading(None)
+            reading = read_line(line.parser if line else None, text[head.end() :], self._zone)
+        except (ValueError, ArithmeticError) as error:
+            return self._unreadable(head[0], str(error))
         if mbus and obis in MBUS_READINGS:
             obis = MBUS_READING
         return _Line(channel if mbus else 0, obis, reading)
-
-    def _reading(self, obis: str, mbus: bool, groups: list[str]) -> Reading:
-        known: Mapping[str, Line] = self._version.mbus if mbus else self._version.electricity
-        parser = known[obis].parser if obis in known else None
-        if isinstance(parser, MBusParser):
-            return self._timed(parser, groups)
-        if isinstance(parser, CosemParser):
-            if len(groups) != 1:
-                raise LineError(f"it has {len(groups)} groups in place of one")
-            value, unit = self._value(parser.value_formats[0], groups[0])
-            return Reading(value, unit)
-        # A line of another version or a list: kept as it is written.
-        return Reading("".join(f"({group})" for group in groups))
-
-    def _timed(self, parser: MBusParser, groups: list[str]) -> Reading:
-        if len(groups) != len(parser.value_formats):
-            raise LineError(f"it has {len(groups)} groups in place of {len(parser.value_formats)}")
-        # Time and value are the first group and the last. Before DSMR 4 the unit is a group of its
-        # own, the last but one.
-        time, _ = self._value(parser.value_formats[0], groups[0])
-        value, unit = self._value(parser.value_formats[-1], groups[-1])
-        if len(groups) > 2:
-            unit = groups[-2] or None
-        if not isinstance(time, datetime):
-            time = None
-        if not value and (time is None or unit is None):
-            # A meter that was never read says zero: without a unit, or at a moment that never was.
-            value = None
-        return Reading(value, unit, time)
-
-    def _value(self, value_parser: Any, group: str) -> tuple[Value, str | None]:
-        """Read a group: the value in the type that dsmr_parser gives it, and its unit."""
-        if value_parser.coerce_type is timestamp:
-            return read_timestamp(group, self._zone), None
-        text, _, unit = group.partition("*")
-        if not text:
-            return None, unit or None
-        if value_parser.coerce_type is not str and not _NUMBER.fullmatch(text):
-            raise LineError(f"{text[:20]!r} is no number")
-        value: Value = value_parser.parse(text)["value"]
-        return value, unit or None
 
     def _meter(self, channel: int, values: dict[str, Reading]) -> MBusMeter | None:
         """Return the meter on a channel, or None for an empty slot and one never read."""
@@ -234,12 +162,12 @@ class Decoder:
             self._seen.add(meter.identity)
         return meter if meter.identity in self._seen else None
 
-    def _unreadable(self, line: str, reason: str) -> None:
-        """Count a line that can't be read; say so once for each."""
-        self.counters.unreadable_lines += 1
-        if line not in self._logged and len(self._logged) < 100:
+    def _unreadable(self, line: str, reason: str) -> _Line:
+        """Say once for each line that it can't be read."""
+        if line not in self._logged and len(self._logged) < _MOST_LOGGED:
             self._logged.add(line)
             LOGGER.warning("The meter's line %r can't be read: %s", line, reason)
+        return _Line(0, line, Reading(None), reason)
 
 
 def _joined(lines: list[bytes]) -> Iterator[bytes]:

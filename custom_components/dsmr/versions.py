@@ -189,3 +189,30 @@ VERSIONS: Final[Mapping[str, Version]] = {
         ),
     )
 }
+
+OTHERS: Final = Version(
+    key="",
+    label="any meter",
+    specification={
+        "checksum_support": True,
+        # Where specifications differ the last one wins.
+        "objects": [
+            line
+            for specification in (
+                specifications.V2_2,
+                specifications.ISKRA_IE,
+                specifications.Q3D,
+                specifications.SWEDEN,
+                specifications.SAGEMCOM_T210_D_R,
+                specifications.EON_HUNGARY,
+                specifications.MSN,
+                specifications.BELGIUM_FLUVIUS,
+                specifications.V5,
+            )
+            for line in specification["objects"]
+        ],
+    },
+    serial=SERIAL_115200_8N1,
+    interval=10,
+)
+"""All lines that dsmr_parser knows: a meter may send some that its version does not have."""

@@ -1,0 +1,245 @@
+"""What does one line of a telegram say?
+
+dsmr_parser's specifications say of which form a line is and of what type its values are; its value
+parsers read numbers. A line of a form that no specification knows is read by what it looks like.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
+import re
+from typing import Any, Final
+
+from dsmr_parser.parsers import CosemParser, MaxDemandParser, MBusParser, ProfileGenericParser
+from dsmr_parser.value_types import timestamp
+
+from .models import Entry, Reading, Value
+
+_GROUP = re.compile(r"\(([^()]*)\)")
+_NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d{0,15})?")
+_TIMESTAMP = re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)([SW]?)")
+# A COSEM date-time (IEC 62056-6-2): year, month, day, weekday, hour, minute, second, hundredths,
+# minutes from local time to UTC, clock status.
+_COSEM = re.compile(r"([0-9A-F]{4})(..)(..)..(..)(..)(..)..([0-9A-F]{4})..", re.IGNORECASE)
+# A clock that was never set begins here: 700101 and 000101 are dates before the first P1 port.
+_FIRST_YEAR: Final = 2005
+_LAST_YEAR: Final = 2069
+_LONGEST_TEXT: Final = 255
+
+# By the unit as a meter writes it, without regard to case: what it is called here, and the power
+# of ten between them. One unit for one quantity, whatever the meter.
+_UNITS: Final = {
+    "w": ("kW", -3),
+    "kw": ("kW", 0),
+    "wh": ("kWh", -3),
+    "kwh": ("kWh", 0),
+    "var": ("kvar", -3),
+    "kvar": ("kvar", 0),
+    "varh": ("kvarh", -3),
+    "kvarh": ("kvarh", 0),
+    "va": ("kVA", -3),
+    "kva": ("kVA", 0),
+    "v": ("V", 0),
+    "kv": ("V", 3),
+    "a": ("A", 0),
+    "ka": ("A", 3),
+    "hz": ("Hz", 0),
+    "khz": ("Hz", 3),
+    "gj": ("GJ", 0),
+    "mj": ("GJ", -3),
+    "s": ("s", 0),
+    "m3": ("m³", 0),
+    "m\xb3": ("m³", 0),
+    "m\xb0": ("m³", 0),
+    "l": ("m³", -3),
+}
+
+
+class LineError(ValueError):
+    """A line can't be read."""
+
+
+def read_timestamp(text: str, zone: tzinfo) -> datetime | None:
+    """Return the moment that `YYMMDDhhmmssX` or a COSEM date-time of 12 bytes names, in UTC.
+
+    Args:
+        text: year to second, and S for summer time, W for normal time or nothing; or the date-time
+            as hexadecimal digits.
+        zone: the meter's time zone. With W the meter means its normal time also in summer (Swedish
+            meters never change their clocks), with S one hour more; without either, what the zone
+            says.
+
+    Returns:
+        The moment, or None for a clock that was never set and for an impossible date.
+    """
+    try:
+        if match := _TIMESTAMP.fullmatch(text):
+            return _p1_timestamp(match, zone)
+        if match := _COSEM.fullmatch(text):
+            return _cosem_timestamp(match, zone)
+    except ValueError, OverflowError:
+        pass
+    return None
+
+
+def _p1_timestamp(match: re.Match[str], zone: tzinfo) -> datetime | None:
+    year, month, day, hour, minute, second = map(int, match.groups()[:6])
+    flag = match[7]
+    if not _FIRST_YEAR <= 2000 + year <= _LAST_YEAR:
+        return None
+    local = datetime(2000 + year, month, day, hour, minute, second, tzinfo=zone)
+    if not flag:
+        return local.astimezone(UTC)
+    offset = (local.utcoffset() or timedelta()) - (local.dst() or timedelta())
+    if flag == "S":
+        offset += timedelta(hours=1)
+    return local.replace(tzinfo=UTC) - offset
+
+
+def _cosem_timestamp(match: re.Match[str], zone: tzinfo) -> datetime | None:
+    year, month, day, hour, minute, second, deviation = (int(text, 16) for text in match.groups())
+    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+        return None
+    if deviation != 0x8000:  # which would be: not said
+        signed = deviation - 0x10000 if deviation > 0x8000 else deviation
+        zone = timezone(-timedelta(minutes=signed))
+    return datetime(year, month, day, hour, minute, second, tzinfo=zone).astimezone(UTC)
+
+
+def read_text(text: str) -> str | None:
+    """Return the message that a meter sends as hexadecimal digits, for a person to read.
+
+    Control characters and padding are left out, and what is longer than a state may be is cut.
+    Other text than hexadecimal digits is returned as it is.
+    """
+    with suppress(ValueError):
+        text = bytes.fromhex(text).decode("latin-1")
+    text = "".join(c for c in text if c.isprintable() and c != "\xff")
+    return text.strip()[:_LONGEST_TEXT] or None
+
+
+def read_line(parser: Any, groups_of_line: str, zone: tzinfo) -> Reading:
+    """Read what stands behind an OBIS reference.
+
+    Args:
+        parser: dsmr_parser's parser for such a line, or None for a line that it does not know.
+        groups_of_line: the groups in parentheses.
+        zone: the meter's time zone.
+
+    Raises:
+        LineError: a group is not of the form that the parser says.
+    """
+    # Spaces are padding wherever they stand, and a comma parts what other meters put in groups.
+    groups = [part.strip() for group in _GROUP.findall(groups_of_line) for part in group.split(",")]
+    if not groups:
+        raise LineError("it has no value in parentheses")
+    for kind, read in _FORMS.items():
+        if isinstance(parser, kind):
+            return read(parser, groups, zone)
+    return _unknown(groups)
+
+
+def _single(parser: Any, groups: Sequence[str], zone: tzinfo) -> Reading:
+    """Read one value. What stands behind it, such as a second threshold, is kept beside it."""
+    coerce_type = parser.value_formats[0].coerce_type
+    if coerce_type is timestamp:
+        return Reading(read_timestamp(groups[0], zone))
+    value, unit = _value(parser.value_formats[0], groups[0])
+    rest = tuple(Entry(None, *_number_or_text(group)) for group in groups[1:])
+    return Reading(value, unit, None, rest)
+
+
+def _timed(parser: Any, groups: Sequence[str], zone: tzinfo) -> Reading:
+    """Read a value with the moment at which it was taken."""
+    formats = parser.value_formats
+    if len(groups) == 2 and _TIMESTAMP.fullmatch(groups[1]) and "*" in groups[0]:
+        # The Iskra IE.5 puts the value first.
+        groups = [groups[1], groups[0]]
+    if len(groups) == 1:
+        groups = ["", groups[0]]
+    value, unit = _value(formats[-1], groups[-1])
+    if len(groups) == 7:
+        # Before DSMR 4 the unit is a group of its own.
+        value, unit = _scaled(value, groups[5])
+    elif len(groups) != 2:
+        raise LineError(f"it has {len(groups)} values")
+    time = read_timestamp(groups[0], zone)
+    if not value and (time is None or unit is None):
+        # A meter that was never read says zero: without a unit, or at a moment that never was.
+        value = None
+    return Reading(value, unit, time)
+
+
+def _log(parser: Any, groups: Sequence[str], zone: tzinfo) -> Reading:
+    """Read a power failure log: (n)(0-0:96.7.19) and n times when a failure ended and how long.
+
+    The value is the duration of the failure that ended last.
+    """
+    entries = [
+        Entry(read_timestamp(time, zone), *_number_or_text(duration))
+        for time, duration in zip(groups[2::2], groups[3::2], strict=False)
+    ]
+    entries.sort(key=lambda entry: entry.time or datetime.min.replace(tzinfo=UTC))
+    last = entries[-1] if entries else Entry(None, None, None)
+    return Reading(last.value, last.unit, last.time, tuple(entries))
+
+
+def _peaks(parser: Any, groups: Sequence[str], zone: tzinfo) -> Reading:
+    """Read the maximum demand of past months: (n)(id)(id) and n times month, moment and demand.
+
+    Hungarian meters send (moment) and the registers of the month's end by the same reference. The
+    value is the demand of the latest month, or None for registers.
+    """
+    if not groups[0].isdigit() or len(groups[0]) > 2:
+        time = read_timestamp(groups[0], zone)
+        return Reading(
+            None, None, time, tuple(Entry(time, *_number_or_text(g)) for g in groups[1:])
+        )
+    entries = [
+        Entry(read_timestamp(month, zone), *_number_or_text(demand), read_timestamp(moment, zone))
+        for month, moment, demand in zip(groups[3::3], groups[4::3], groups[5::3], strict=False)
+    ]
+    entries.sort(key=lambda entry: entry.time or datetime.min.replace(tzinfo=UTC))
+    last = entries[-1] if entries else Entry(None, None, None)
+    return Reading(last.value, last.unit, last.time, tuple(entries))
+
+
+_FORMS: Final[dict[type, Callable[[Any, Sequence[str], tzinfo], Reading]]] = {
+    MBusParser: _timed,
+    MaxDemandParser: _peaks,
+    ProfileGenericParser: _log,
+    CosemParser: _single,
+}
+
+
+def _unknown(groups: Sequence[str]) -> Reading:
+    value, unit = _number_or_text(groups[0])
+    return Reading(value, unit, None, tuple(Entry(None, *_number_or_text(g)) for g in groups[1:]))
+
+
+def _value(value_parser: Any, group: str) -> tuple[Value, str | None]:
+    """Read a group: the value in the type that dsmr_parser gives it, and its unit."""
+    text, _, unit = (part.strip() for part in group.partition("*"))
+    if not text:
+        return None, None
+    if value_parser.coerce_type is not str and not _NUMBER.fullmatch(text):
+        raise LineError(f"{text[:20]!r} is no number")
+    return _scaled(value_parser.parse(text)["value"], unit)
+
+
+def _number_or_text(group: str) -> tuple[Value, str | None]:
+    text, _, unit = (part.strip() for part in group.partition("*"))
+    if _NUMBER.fullmatch(text) and (unit or "." in text):
+        return _scaled(Decimal(text), unit)
+    return read_text(text) if text else None, None
+
+
+def _scaled(value: Value, unit: str) -> tuple[Value, str | None]:
+    """Return a value in the one unit for its quantity."""
+    if not unit:
+        return value, None
+    name, exponent = _UNITS.get(unit.casefold(), (unit[:20], 0))
+    if exponent and isinstance(value, Decimal):
+        value = value.scaleb(exponent)
+    return value, name
