@@ -9,7 +9,7 @@ from serialx import Parity
 from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.versions import VERSIONS, SerialSettings
 
-from .parts import SerialLine, edited, set_up, state_of, telegram_of
+from .parts import SerialLine, edited, set_up, state_of, telegram_of, until
 
 AM550 = edited(telegram_of("iskra-am550"), o1_0_1_8_1="(002104.718*kWh)", o0_0_96_14_0="(0001)")
 
@@ -55,7 +55,8 @@ async def test_a_cable_that_is_not_there_at_start_is_read_when_it_comes(
 ) -> None:
     serial_line.unplug()
     await set_up(hass, {"port": str(serial_line.device), "dsmr_version": 5})
-    await hass.async_block_till_done()
+    reader = hass.data[YAML_PORTS]["yaml"].reader
+    await until(lambda: bool(reader.counters.last_cause))
     serial_line.plug_in()
     async with serial_line.sending(AM550):
         await state_of(hass, "sensor.power_tariff", "low")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .const import LOGGER
-from .models import Disconnected, Event, MBusMeter, Reading, ReadingKey, Telegram, TelegramReceived
+from .models import Contents, Disconnected, Event, Reading, ReadingKey, Telegram, TelegramReceived
 
 type Unsubscribe = Callable[[], None]
 
@@ -42,7 +42,7 @@ class DSMR:
         self._queue = queue
         self._time_between_update = time_between_update
         self._listeners: list[_Listener] = []
-        self._meters_listeners: list[Callable[[tuple[MBusMeter, ...]], None]] = []
+        self._contents_listeners: list[Callable[[Contents], None]] = []
         self._told_at = -time_between_update
         self._timer: asyncio.TimerHandle | None = None
 
@@ -67,12 +67,12 @@ class DSMR:
             self._tell(listener)
         return lambda: self._listeners.remove(listener)
 
-    def listen_meters(self, callback: Callable[[tuple[MBusMeter, ...]], None]) -> Unsubscribe:
-        """Call back with the M-Bus meters, now where a telegram has come, and on each change."""
-        self._meters_listeners.append(callback)
+    def listen_contents(self, callback: Callable[[Contents], None]) -> Unsubscribe:
+        """Call back with what the meter sends, now if a telegram has come, and on each change."""
+        self._contents_listeners.append(callback)
         if self.telegram is not None:
-            callback(self.telegram.meters)
-        return lambda: self._meters_listeners.remove(callback)
+            callback(self.telegram.contents)
+        return lambda: self._contents_listeners.remove(callback)
 
     async def run(self) -> None:
         """Drain the queue until cancelled."""
@@ -88,9 +88,9 @@ class DSMR:
 
     def _received(self, telegram: Telegram) -> None:
         previous, self.telegram = self.telegram, telegram
-        if previous is None or previous.meters is not telegram.meters:
-            for callback in self._meters_listeners[:]:
-                self._call(callback, telegram.meters)
+        if previous is None or previous.contents is not telegram.contents:
+            for callback in self._contents_listeners[:]:
+                self._call(callback, telegram.contents)
         if previous is None:
             self._told_at = asyncio.get_running_loop().time()
             for listener in self._listeners[:]:

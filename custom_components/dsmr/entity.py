@@ -8,8 +8,12 @@ from homeassistant.helpers.entity import Entity
 
 from .descriptions import DSMRSensorDescription
 from .dispatcher import DSMR, Unsubscribe
-from .models import ELECTRICITY, MBusMeter, Reading, ReadingKey
+from .models import ELECTRICITY, Reading, ReadingKey
+from .roster import Slot
 from .versions import Version
+
+NO_METER = "no meter"
+"""The `ReadingKey.meter` of a slot without a meter: no telegram has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,40 +40,64 @@ class DSMREntity(Entity):
     _attr_available = False
     entity_description: DSMRSensorDescription
 
-    def __init__(self, dsmr: DSMR, identity: Identity, description: DSMRSensorDescription) -> None:
-        """Make the entity; it listens when it is added."""
+    def __init__(
+        self,
+        dsmr: DSMR,
+        identity: Identity,
+        description: DSMRSensorDescription,
+        slot: Slot | None = None,
+    ) -> None:
+        """Make the entity; it listens when it is added.
+
+        Args:
+            dsmr: who tells it the readings.
+            identity: what it has in common with the other entities of the port.
+            description: what it shows.
+            slot: the M-Bus meter that it belongs to, or None for electricity.
+        """
         self.entity_description = description
+        self.slot = slot
         self._dsmr = dsmr
         self._identity = identity
+        self._key: ReadingKey | None = None
+        self._is_added = False
         self._unsubscribe: Unsubscribe | None = None
+        # The second gas meter's sensors have the first one's names and a number.
+        number = slot.number if slot is not None and slot.number > 1 else None
         self._attr_unique_id = f"{identity.unique_id}_{description.key}"
         # Which of the two registers is the low one, the country says.
-        tariffs = identity.version.tariffs
-        name = description.yaml_name.format(tariff_1=tariffs["0001"], tariff_2=tariffs["0002"])
-        self._attr_name = f"{identity.name} {name}" if identity.name else name
+        tariff_1, tariff_2, *_ = identity.version.tariffs
+        self._attr_name = description.yaml_name.format(tariff_1=tariff_1, tariff_2=tariff_2)
+        if identity.name:
+            self._attr_name = f"{identity.name} {self._attr_name}"
+        if number:
+            self._attr_unique_id += f"_{number}"
+            self._attr_name += f" {number}"
 
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        if self.entity_description.mbus is None:
-            self._listen(ReadingKey(ELECTRICITY, self.entity_description.obis))
-        else:
-            self.async_on_remove(self._dsmr.listen_meters(self._meters_changed))
-        self.async_on_remove(self._stop_listening)
+        self._is_added = True
+        self.follow()
+
+    @override
+    async def async_will_remove_from_hass(self) -> None:
+        self._is_added = False
+        self._stop_listening()
+
+    @callback
+    def follow(self) -> None:
+        """Listen to the reading of the meter that is in the slot now."""
+        meter = self.slot.identity or NO_METER if self.slot else ELECTRICITY
+        key = ReadingKey(meter, self.entity_description.obis)
+        if self._is_added and key != self._key:
+            self._stop_listening()
+            self._key = key
+            self._unsubscribe = self._dsmr.listen(key, self._told, self.entity_description.step)
 
     def show(self, reading: Reading | None) -> None:
         """Take over a reading; None where the telegram has none or none comes."""
         raise NotImplementedError
-
-    @callback
-    def _meters_changed(self, meters: tuple[MBusMeter, ...]) -> None:
-        """Follow the first meter of this type wherever it is now."""
-        meter = next((m for m in meters if m.type == self.entity_description.mbus), None)
-        self._stop_listening()
-        self._listen(ReadingKey(meter.identity if meter else "", self.entity_description.obis))
-
-    def _listen(self, key: ReadingKey) -> None:
-        self._unsubscribe = self._dsmr.listen(key, self._told, self.entity_description.step)
 
     @callback
     def _stop_listening(self) -> None:

@@ -78,12 +78,12 @@ class MBusMeter:
     """A gas, water or heat meter behind the electricity meter.
 
     Attributes:
-        type: what it measures, a number of `MBusType`.
+        type: what it measures.
         identifier: its equipment identifier as sent (hex of ASCII), or "" where it sends none.
         channel: the M-Bus channel on which it is now. Channels move; identifiers stay.
     """
 
-    type: int
+    type: MBusType
     identifier: str
     channel: int
 
@@ -93,23 +93,32 @@ class MBusMeter:
         return self.identifier or f"channel {self.channel}"
 
 
+class Contents(NamedTuple):
+    """Which values and meters there are.
+
+    Attributes:
+        keys: the readings of a telegram, and what follows from them.
+        meters: the M-Bus meters that have a reading, in the order of their channels.
+    """
+
+    keys: frozenset[ReadingKey]
+    meters: tuple[MBusMeter, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Telegram:
     """What the meter said at one moment.
 
     Attributes:
         header: the identification line without its `/`.
-        readings: every line that was read.
-        meters: the M-Bus meters that have a reading, in the order of their channels.
+        readings: every line that was read, and what follows from them.
+        contents: which readings and meters these are; the same object as in the telegram before
+            where they are the same.
     """
 
     header: str
     readings: Mapping[ReadingKey, Reading]
-    meters: tuple[MBusMeter, ...]
-
-    def meter_of(self, type_: MBusType) -> MBusMeter | None:
-        """Return the first M-Bus meter of a type, or None."""
-        return next((meter for meter in self.meters if meter.type == type_), None)
+    contents: Contents
 
 
 @dataclass(frozen=True, slots=True)

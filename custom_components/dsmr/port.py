@@ -1,6 +1,8 @@
-"""The two tasks of one P1 port: configuration.yaml and the interface both end here."""
+"""The tasks of one P1 port: configuration.yaml and the interface both end here."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
@@ -43,15 +45,23 @@ class P1Port:
         self.reader = Reader(connection, version, decoder, queue)
         self.dsmr = DSMR(queue, time_between_update)
 
-    def start(self) -> None:
-        """Begin to read. When Home Assistant stops, the tasks stop too and the port is closed."""
+    def start(self, beside: Coroutine[Any, Any, None]) -> None:
+        """Begin to read. When Home Assistant stops, the tasks stop too and the port is closed.
+
+        Args:
+            beside: what else runs for as long as the port is read.
+        """
         name = self.reader.connection.name
-        for run, what in ((self.dsmr.run, "dispatcher"), (self.reader.run, "reader")):
-            task = self._hass.async_create_background_task(run(), f"{DOMAIN} {what} {name}")
+        for what, run in (
+            ("dispatcher", self.dsmr.run()),
+            ("learning", beside),
+            ("reader", self.reader.run()),
+        ):
+            task = self._hass.async_create_background_task(run, f"{DOMAIN} {what} {name}")
             self._tasks.append(task)
 
     async def stop(self) -> None:
-        """End both tasks and return when the port is closed."""
+        """End the tasks and return when the port is closed."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -23,8 +23,9 @@ OPEN_TIMEOUT = 15.0
 """Seconds for everything else that opening may do, such as the handshake of a serial proxy."""
 SILENCE = 3.5
 """Telegram intervals without a telegram after which the meter counts as silent …"""
-SHORTEST_SILENCE = 10.0
-"""… but never before as many seconds."""
+SHORTEST_SILENCE = 12.0
+"""… but never before as many seconds: some meters of a version that talks every second send every
+ten."""
 
 
 class SilentError(Exception):
@@ -133,9 +134,10 @@ class Reader:
 
     def received(self, data: bytes) -> None:
         """Take bytes from the port."""
+        now = asyncio.get_running_loop().time()
         for frame in self._framer.feed(data):
             try:
-                telegram = self._decoder.decode(frame)
+                telegram = self._decoder.decode(frame, now)
             except ChecksumError as error:
                 self.counters.checksum_failures += 1
                 LOGGER.debug("A telegram from %s is dropped: %s", self.connection.name, error)
@@ -144,7 +146,7 @@ class Reader:
                 LOGGER.exception("Unexpected error in a telegram from %s", self.connection.name)
                 continue
             self.counters.telegrams += 1
-            self._last_telegram = asyncio.get_running_loop().time()
+            self._last_telegram = now
             if not self._available:
                 self._available = True
                 LOGGER.warning("Telegrams come from %s again", self.connection.name)

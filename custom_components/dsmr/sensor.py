@@ -1,98 +1,66 @@
-"""The sensors of a P1 port."""
+"""The sensors of a P1 port: those that its version may have, then those that the meter has."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, override
 
 from homeassistant.components.sensor import (
-    PLATFORM_SCHEMA as SENSOR_PLATFORM_SCHEMA,
+    DOMAIN as SENSOR_DOMAIN,
+    SensorDeviceClass,
     SensorEntity,
 )
-from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT, CONF_UNIQUE_ID
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers import config_validation as cv
+from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT, CONF_UNIQUE_ID, EntityCategory
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddEntitiesCallback
-from homeassistant.helpers.typing import ConfigType, DiscoveryInfoType, StateType
+from homeassistant.helpers.typing import ConfigType, DiscoveryInfoType
 from homeassistant.util import slugify
-import voluptuous as vol
 
 from .const import (
     CONF_DSMR_VERSION,
     CONF_PRECISION,
     CONF_RECONNECT_INTERVAL,
     CONF_TIME_BETWEEN_UPDATE,
-    DEFAULT_DSMR_VERSION,
-    DEFAULT_PORT,
-    DEFAULT_PRECISION,
-    DEFAULT_RECONNECT_INTERVAL,
-    DEFAULT_TCP_PORT,
-    DEFAULT_TIME_BETWEEN_UPDATE,
+    DOMAIN,
     YAML_PORTS,
 )
-from .descriptions import HOURLY_GAS_KEY, SENSORS, TARIFF_KEY, DSMRSensorDescription
+from .descriptions import ANY_CHANGE, DSMRSensorDescription, Shows
 from .dispatcher import DSMR
 from .entity import DSMREntity, Identity
-from .models import Connection, Reading
+from .models import Connection, Contents, Entry, Reading
 from .port import P1Port
-from .versions import VERSIONS
+from .roster import Roster
+from .schema import CONFIGURATION
+from .versions import VERSIONS, Version
 
 PARALLEL_UPDATES = 0
+PLATFORM_SCHEMA = CONFIGURATION
 
+LEARNING: Final = 60.0
+"""Seconds of telegrams after which what was not among them is not there."""
 
-def _version(value: Any) -> str:
-    """Validate a DSMR version: YAML reads 5 as an int and 2.2 as a float."""
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    if text not in VERSIONS:
-        raise vol.Invalid(f"expected one of {', '.join(VERSIONS)}")
-    return text
-
-
-def _number[T: (int, float)](of: type[T], least: T, most: T) -> Callable[[Any], T]:
-    """Return a validator for a number between two."""
-
-    def validate(value: Any) -> T:
-        try:
-            number = of(value)
-        except TypeError, ValueError:
-            number = None
-        if number is None or isinstance(value, bool) or not least <= number <= most:
-            kind = "a whole number" if of is int else "a number"
-            raise vol.Invalid(f"expected {kind} from {least} to {most}")
-        return number
-
-    return validate
-
-
-def _where(config: ConfigType) -> ConfigType:
-    """Validate the port: with a host the number of a TCP port, without a serial device or URL."""
-    if not config[CONF_HOST]:
-        return {CONF_PORT: DEFAULT_PORT, **config}
-    try:
-        port = _number(int, 1, 65535)(config.get(CONF_PORT, DEFAULT_TCP_PORT))
-    except vol.Invalid as error:
-        raise vol.Invalid(f"{error}, the TCP port of the host", path=[CONF_PORT]) from error
-    return {**config, CONF_PORT: str(port)}
-
-
-PLATFORM_SCHEMA = vol.All(
-    SENSOR_PLATFORM_SCHEMA.extend(
-        {
-            vol.Optional(CONF_PORT): cv.string,
-            vol.Optional(CONF_HOST, default=""): cv.string,
-            vol.Optional(CONF_DSMR_VERSION, default=DEFAULT_DSMR_VERSION): _version,
-            vol.Optional(CONF_PRECISION, default=DEFAULT_PRECISION): _number(int, 0, 9),
-            vol.Optional(CONF_RECONNECT_INTERVAL, default=DEFAULT_RECONNECT_INTERVAL): _number(
-                float, 0.1, 86400.0
-            ),
-            vol.Optional(CONF_TIME_BETWEEN_UPDATE, default=DEFAULT_TIME_BETWEEN_UPDATE): _number(
-                float, 0.0, 86400.0
-            ),
-            vol.Optional(CONF_NAME, default=""): cv.string,
-            vol.Optional(CONF_UNIQUE_ID): cv.string,
-        }
-    ),
-    _where,
-)
+# By the unit of a reading, what is measured in it. Where a meter writes another unit than the
+# sensor's row expects (a threshold in A, heat in kWh), the sensor follows the meter.
+_DEVICE_CLASSES: Final = {
+    "kW": SensorDeviceClass.POWER,
+    "kWh": SensorDeviceClass.ENERGY,
+    "GJ": SensorDeviceClass.ENERGY,
+    "kVA": SensorDeviceClass.APPARENT_POWER,
+    "A": SensorDeviceClass.CURRENT,
+    "m³": SensorDeviceClass.VOLUME,
+}
+# 0-0:96.3.10: 0 is off, 1 on, 2 to be switched on by hand (DLMS UA Blue Book, disconnect control);
+# Hungarian meters write it out.
+_SWITCH: Final = {
+    "0": "disconnected",
+    "1": "connected",
+    "2": "ready_for_reconnection",
+    "OFF": "disconnected",
+    "ON": "connected",
+}
+_VALVE: Final = {"0": "closed", "1": "open"}
 
 
 async def async_setup_platform(
@@ -119,9 +87,11 @@ async def async_setup_platform(
         config[CONF_NAME],
         config[CONF_PRECISION],
     )
-    async_add_entities(sensors(p1_port.dsmr, identity))
     hass.data.setdefault(YAML_PORTS, {})[identity.unique_id] = p1_port
-    p1_port.start()
+    roster = await Roster.load(hass, identity.unique_id, version)
+    sensors = Sensors(hass, p1_port.dsmr, identity, roster, async_add_entities)
+    sensors.set_up()
+    p1_port.start(sensors.learn())
 
 
 def _unique_id(hass: HomeAssistant, name: str, p1_port: P1Port) -> str:
@@ -136,14 +106,99 @@ def _unique_id(hass: HomeAssistant, name: str, p1_port: P1Port) -> str:
     return unique_id
 
 
-def sensors(dsmr: DSMR, identity: Identity) -> list[DSMRSensor]:
-    """Return a sensor for each OBIS reference that the version has."""
-    return [
-        _KINDS.get(description.key, DSMRSensor)(dsmr, identity, description)
-        for description in SENSORS
-        if description.obis
-        in (identity.version.mbus_readings if description.mbus else identity.version.electricity)
-    ]
+class Sensors:
+    """Adds the sensors of one P1 port, and takes away those that its meter does not have."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        dsmr: DSMR,
+        identity: Identity,
+        roster: Roster,
+        add_entities: AddEntitiesCallback,
+    ) -> None:
+        """Prepare the sensors; `set_up` adds them.
+
+        Args:
+            hass: in whose registry they are.
+            dsmr: who tells them the readings.
+            identity: what they have in common.
+            roster: which of them there are.
+            add_entities: what adds them to Home Assistant.
+        """
+        self._hass = hass
+        self._dsmr = dsmr
+        self._identity = identity
+        self._roster = roster
+        self._add_entities = add_entities
+        self._sensors: dict[str, DSMRSensor] = {}
+        self._heard = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    @callback
+    def set_up(self) -> None:
+        """Add the sensors that there may be, and from then on those that turn out to be there."""
+        self._add(None)
+        self._dsmr.listen_contents(self._contents_changed)
+
+    async def learn(self) -> None:
+        """Take away what the meter does not send, and remember what it does, until cancelled."""
+        await self._heard.wait()
+        if not self._roster.learnt:
+            await asyncio.sleep(LEARNING)
+            self._roster.settle()
+            self._take_away()
+            self._changed.set()
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self._roster.save(self._identity.version)
+
+    @callback
+    def _contents_changed(self, contents: Contents) -> None:
+        self._heard.set()
+        if self._roster.take(contents) and self._roster.learnt:
+            self._changed.set()
+        self._add(contents)
+        for sensor in self._sensors.values():
+            if sensor.slot is not None:
+                sensor.follow()
+
+    def _expected(self, contents: Contents | None) -> Iterator[DSMRSensor]:
+        for description in self._roster.electricity():
+            yield DSMRSensor(self._dsmr, self._identity, description)
+        for obis in sorted(self._roster.unknown()):
+            yield DSMRSensor(self._dsmr, self._identity, _unknown_line(obis))
+        for slot in self._roster.slots:
+            for description in self._roster.of_slot(slot, contents):
+                yield DSMRSensor(self._dsmr, self._identity, description, slot)
+
+    def _add(self, contents: Contents | None) -> None:
+        new = [s for s in self._expected(contents) if s.unique_id not in self._sensors]
+        self._sensors |= {str(sensor.unique_id): sensor for sensor in new}
+        if new:
+            self._add_entities(new)
+
+    def _take_away(self) -> None:
+        contents = self._dsmr.telegram.contents if self._dsmr.telegram else None
+        expected = {sensor.unique_id for sensor in self._expected(contents)}
+        registry = er.async_get(self._hass)
+        for unique_id in [unique_id for unique_id in self._sensors if unique_id not in expected]:
+            del self._sensors[unique_id]
+            if entity_id := registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, unique_id):
+                registry.async_remove(entity_id)
+
+
+def _unknown_line(obis: str) -> DSMRSensorDescription:
+    """Return the row for a line that no specification and no row of ours knows."""
+    return DSMRSensorDescription(
+        key=f"obis_{obis.replace('.', '_').replace(':', '_')}",
+        obis=obis,
+        yaml_name=f"OBIS {obis}",
+        step=ANY_CHANGE,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    )
 
 
 class DSMRSensor(DSMREntity, SensorEntity):
@@ -153,48 +208,62 @@ class DSMRSensor(DSMREntity, SensorEntity):
 
     @override
     def show(self, reading: Reading | None) -> None:
-        self._attr_native_value = None if reading is None else self.value(reading)
+        if reading is None:
+            self._attr_native_value = None
+            return
+        self._follow_unit(reading)
+        match self.entity_description.shows:
+            case Shows.VALUE:
+                self._attr_native_value = self._rounded(reading.value)
+            case Shows.TIME:
+                self._attr_native_value = reading.time
+            case Shows.TARIFF:
+                self._attr_native_value = _tariff(self._identity.version, reading)
+            case Shows.SWITCH:
+                self._attr_native_value = _SWITCH.get(str(reading.value))
+            case Shows.VALVE:
+                self._attr_native_value = _VALVE.get(str(reading.value))
+        self._attr_extra_state_attributes = dict(self._attributes(reading))
 
-    def value(self, reading: Reading) -> StateType:
-        """Return what the sensor shows for a reading."""
-        value = reading.value
+    def _rounded(self, value: Any) -> Any:
         if isinstance(value, Decimal):
             return round(float(value), self._identity.precision)
-        return value if isinstance(value, (int, str)) else None
+        return value
+
+    def _follow_unit(self, reading: Reading) -> None:
+        unit = reading.unit
+        if unit is None or unit == (self.native_unit_of_measurement or unit):
+            return
+        if self.entity_description.shows is Shows.VALUE and unit in _DEVICE_CLASSES:
+            self._attr_native_unit_of_measurement = unit
+            self._attr_device_class = _DEVICE_CLASSES[unit]
+
+    def _attributes(self, reading: Reading) -> Iterator[tuple[str, Any]]:
+        """Yield what a person may want to know beside the state."""
+        shows = self.entity_description.shows
+        if shows is Shows.TARIFF:
+            yield "code", reading.value
+        if shows is Shows.VALUE and reading.time is not None and self.slot is None:
+            yield "time", reading.time
+        if reading.entries and not (shows is Shows.VALUE and self._is_log):
+            yield "entries", [self._entry(entry) for entry in reading.entries]
+
+    @property
+    def _is_log(self) -> bool:
+        """Whether another sensor of the same line shows its entries."""
+        return self.device_class is SensorDeviceClass.DURATION
+
+    def _entry(self, entry: Entry) -> dict[str, datetime | float | int | str | None]:
+        found: dict[str, Any] = {
+            "time": entry.time,
+            "value": self._rounded(entry.value),
+            "unit": entry.unit,
+            "occurred": entry.occurred,
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
 
-class TariffSensor(DSMRSensor):
-    """The tariff that the meter counts now."""
-
-    @override
-    def value(self, reading: Reading) -> StateType:
-        return self._identity.version.tariffs.get(str(reading.value))
-
-
-class HourlyGasSensor(DSMRSensor):
-    """Gas per hour between the last two readings, by the clock of the meter that took them."""
-
-    _previous: Reading | None = None
-
-    @override
-    def value(self, reading: Reading) -> StateType:
-        previous = self._previous
-        if reading.time is None or not isinstance(reading.value, Decimal):
-            return None
-        if previous is not None and previous.time == reading.time:
-            return self.native_value  # type: ignore[return-value]
-        self._previous = reading
-        if previous is None or previous.time is None or not isinstance(previous.value, Decimal):
-            return None
-        hours = (reading.time - previous.time).total_seconds() / 3600
-        used = reading.value - previous.value
-        # Backwards in time or count: another meter, of which this is the first reading.
-        if hours <= 0 or used < 0:
-            return None
-        return round(float(used) / hours, self._identity.precision)
-
-
-_KINDS: Final[dict[str, type[DSMRSensor]]] = {
-    TARIFF_KEY: TariffSensor,
-    HOURLY_GAS_KEY: HourlyGasSensor,
-}
+def _tariff(version: Version, reading: Reading) -> str | None:
+    """Return the name of a tariff that is sent as `0002` or `TARIFF 2`."""
+    number = str(reading.value).rpartition(" ")[2].lstrip("0")
+    return version.tariffs[int(number) - 1] if number in {"1", "2", "3", "4"} else None

@@ -4,18 +4,28 @@ Cutting a telegram into lines is done here, so that one bad line costs that line
 that has not changed since the last telegram is not read again.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 import re
 
 from .const import LOGGER
+from .derivation import Derivation
 from .line import read_line
-from .models import ELECTRICITY, Counters, MBusMeter, Reading, ReadingKey, Telegram
-from .versions import MBUS_READING, MBUS_READINGS, OTHERS, Version
-
-MBUS_TYPE = "24.1.0"
-MBUS_IDENTIFIERS = ("96.1.0", "96.1.1")
+from .models import (
+    ELECTRICITY,
+    Contents,
+    Counters,
+    MBusMeter,
+    MBusType,
+    Reading,
+    ReadingKey,
+    Telegram,
+)
+from .obis import MBUS_IDENTIFIERS, MBUS_READING, MBUS_READINGS, MBUS_TYPE, RELAY
+from .registers import Register
+from .versions import OTHERS, Version
 
 # An OBIS reference A-B:C.D.E, with or without a *F, before the groups in parentheses.
 _REFERENCE = re.compile(r"(\d+)-(\d+):(\d+\.\d+\.\d+)(?:\*\d+)?[ \0]*(?=\()")
@@ -79,14 +89,17 @@ class Decoder:
         self._zone = zone
         self._lines: dict[bytes, _Line] = {}
         self._logged: set[str] = set()
-        self._meters: tuple[MBusMeter, ...] = ()
+        self._contents = Contents(frozenset(), ())
         self._seen: set[str] = set()
+        self._registers: defaultdict[ReadingKey, Register] = defaultdict(Register)
+        self._derivation = Derivation()
 
-    def decode(self, frame: bytes) -> Telegram:
+    def decode(self, frame: bytes, now: float) -> Telegram:
         """Read a telegram.
 
         Args:
             frame: its bytes, from '/' to the line end after '!'.
+            now: when it came, in seconds of a monotonic clock.
 
         Raises:
             ChecksumError: the bytes were changed on the way. Nothing of it is believed.
@@ -99,25 +112,37 @@ class Decoder:
             except KeyError:
                 lines[raw] = self._line(raw)
         self._lines = lines
+        readings, meters = self._readings(lines.values())
+        for key, reading in readings.items():
+            if _is_register(key.obis):
+                readings[key] = self._registers[key].believe(reading, now)
+        self._derivation.add(readings, [meter.identity for meter in meters])
+        # The same object for the same contents: whoever looks after them compares by identity.
+        if self._contents.keys != readings.keys() or self._contents.meters != meters:
+            self._contents = Contents(frozenset(readings), meters)
+        return Telegram(header[1:].decode("ascii", "replace"), readings, self._contents)
+
+    def _readings(
+        self, lines: Iterable[_Line]
+    ) -> tuple[dict[ReadingKey, Reading], tuple[MBusMeter, ...]]:
+        """Give each line to the meter that it is about."""
         readings: dict[ReadingKey, Reading] = {}
         channels: dict[int, dict[str, Reading]] = {}
-        for line in lines.values():
+        for line in lines:
             if line.error:
                 self.counters.unreadable_lines += 1
-            elif line.channel:
+            elif line.channel and line.obis != RELAY:
                 channels.setdefault(line.channel, {}).setdefault(line.obis, line.reading)
             else:
-                readings.setdefault(ReadingKey(ELECTRICITY, line.obis), line.reading)
+                obis = f"{line.channel}:{RELAY}" if line.channel else line.obis
+                readings.setdefault(ReadingKey(ELECTRICITY, obis), line.reading)
         meters = []
         for channel, values in sorted(channels.items()):
             if meter := self._meter(channel, values):
                 meters.append(meter)
                 for obis, reading in values.items():
-                    readings[ReadingKey(meter.identity, obis)] = reading
-        # The same tuple for the same meters: whoever looks after them compares by identity.
-        if self._meters != (found := tuple(meters)):
-            self._meters = found
-        return Telegram(header[1:].decode("ascii", "replace"), readings, self._meters)
+                    readings.setdefault(ReadingKey(meter.identity, obis), reading)
+        return readings, tuple(meters)
 
     def _checked(self, frame: bytes) -> bytes:
         """Return what the meter sent before its '!', without what a gateway has put in."""
@@ -154,10 +179,10 @@ class Decoder:
     def _meter(self, channel: int, values: dict[str, Reading]) -> MBusMeter | None:
         """Return the meter on a channel, or None for an empty slot and one never read."""
         type_ = values.get(MBUS_TYPE, Reading(None)).value
-        if type_ is None or not str(type_).isdigit():
+        if not str(type_).isdigit() or int(str(type_)) not in set(MBusType):
             return None
         identifier = next((str(values[o].value or "") for o in MBUS_IDENTIFIERS if o in values), "")
-        meter = MBusMeter(int(str(type_)), identifier, channel)
+        meter = MBusMeter(MBusType(int(str(type_))), identifier, channel)
         if values.get(MBUS_READING, Reading(None)).value is not None:
             self._seen.add(meter.identity)
         return meter if meter.identity in self._seen else None
@@ -168,6 +193,11 @@ class Decoder:
             self._logged.add(line)
             LOGGER.warning("The meter's line %r can't be read: %s", line, reason)
         return _Line(0, line, Reading(None), reason)
+
+
+def _is_register(obis: str) -> bool:
+    """Return whether a value only counts up: energy by the value group D, and M-Bus readings."""
+    return obis == MBUS_READING or obis.split(".")[1] == "8"
 
 
 def _joined(lines: list[bytes]) -> Iterator[bytes]:

@@ -4,21 +4,16 @@ What a line means is dsmr_parser's knowledge: a version names its specification,
 the specification describes are looked up here by their OBIS reference.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 import re
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from dsmr_parser import telegram_specifications as specifications
 from serialx import Parity
 
-MBUS_READING: Final = "24.2.1"
-# The same reading by another OBIS reference: in Belgium (not temperature corrected), before DSMR 4.
-MBUS_READINGS: Final = (MBUS_READING, "24.2.3", "24.3.0")
-
-type Tariff = Literal["low", "normal"]
+type Tariff = Literal["low", "normal", "tariff_3", "tariff_4"]
 
 # How dsmr_parser writes the OBIS reference in its patterns: A-B:C.D.E, each a digit, a class or a
 # literal, such as r"^\d-[1-9]:24\.2\.[13].+?\r\n".
@@ -54,8 +49,8 @@ class Line:
     parser: Any
 
 
-LOW_IS_1: Final[Mapping[str, Tariff]] = MappingProxyType({"0001": "low", "0002": "normal"})
-LOW_IS_2: Final[Mapping[str, Tariff]] = MappingProxyType({"0001": "normal", "0002": "low"})
+LOW_IS_1: Final[tuple[Tariff, ...]] = ("low", "normal", "tariff_3", "tariff_4")
+LOW_IS_2: Final[tuple[Tariff, ...]] = ("normal", "low", "tariff_3", "tariff_4")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +63,7 @@ class Version:
         specification: dsmr_parser's description of its telegrams.
         serial: how its serial line is set.
         interval: seconds between two telegrams.
-        tariffs: what the codes of `0-0:96.14.0` mean, and so which registers are the low ones.
+        tariffs: what the codes 1 to 4 of `0-0:96.14.0` mean, and so which registers are low.
     """
 
     key: str
@@ -76,7 +71,7 @@ class Version:
     specification: Mapping[str, Any] = field(repr=False)
     serial: SerialSettings
     interval: int
-    tariffs: Mapping[str, Tariff] = field(default_factory=lambda: LOW_IS_1)
+    tariffs: tuple[Tariff, ...] = LOW_IS_1
 
     @property
     def checksum(self) -> bool:
@@ -92,11 +87,6 @@ class Version:
     def mbus(self) -> Mapping[str, Line]:
         """The lines of the meters behind it, by the value groups C.D.E."""
         return {obis: line for channel, obis, line in self._lines() if channel in ("[1-9]", r"\d")}
-
-    @property
-    def mbus_readings(self) -> Collection[str]:
-        """The value groups C.D.E by which readings of the meters behind it are found."""
-        return {MBUS_READING} if any(obis in self.mbus for obis in MBUS_READINGS) else ()
 
     def _lines(self) -> Iterator[tuple[str, str, Line]]:
         for line in self.specification["objects"]:

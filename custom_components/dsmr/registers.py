@@ -1,0 +1,84 @@
+"""Which register is believed?
+
+A register counts up. One telegram in which it reads zero, runs back or jumps by more than any fuse
+carries is a fault of the meter or of the line that no checksum shows.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from .models import Reading
+
+TELEGRAMS: Final = 3
+"""Telegrams in a row that say so make a meter that was replaced …"""
+SECONDS: Final = 30.0
+"""… or as many seconds, where telegrams are rare."""
+# The most that a register can count: in kWh, kvarh and GJ a transformer station, in m³ a factory.
+_MOST_PER_HOUR: Final = {"kWh": 2000, "kvarh": 2000, "GJ": 10, "m³": 1000}
+_SLACK: Final = Decimal(1)
+"""Of the register's unit: registers are also corrected, and round."""
+
+
+@dataclass(slots=True)
+class _Doubt:
+    """A value that is not believed yet."""
+
+    value: Decimal
+    since: float
+    telegrams: int
+
+
+class Register:
+    """One register of one meter."""
+
+    def __init__(self) -> None:
+        """Believe the first reading."""
+        self._believed: Reading | None = None
+        self._at = 0.0
+        self._doubt: _Doubt | None = None
+
+    def believe(self, reading: Reading, now: float) -> Reading:
+        """Return the reading, or the last one that was believed in its place.
+
+        Args:
+            reading: what the telegram says.
+            now: monotonic time, in seconds.
+        """
+        believed = self._believed
+        if reading is believed:
+            self._at, self._doubt = now, None
+            return reading
+        value = reading.value
+        if not isinstance(value, Decimal):
+            return reading
+        if (
+            believed is None
+            or self._is_plausible(believed, reading, now)
+            or self._persists(value, now)
+        ):
+            self._believed, self._at, self._doubt = reading, now, None
+            return reading
+        return believed
+
+    def _is_plausible(self, believed: Reading, reading: Reading, now: float) -> bool:
+        before, after = believed.value, reading.value
+        if not isinstance(before, Decimal) or not isinstance(after, Decimal):
+            return True
+        if reading.unit != believed.unit:
+            return False
+        elapsed = now - self._at
+        if reading.time and believed.time:
+            elapsed = max(elapsed, (reading.time - believed.time).total_seconds())
+        most = _MOST_PER_HOUR.get(reading.unit or "", 0) * Decimal(elapsed) / 3600 + _SLACK
+        return 0 <= after - before <= most
+
+    def _persists(self, value: Decimal, now: float) -> bool:
+        """Return whether the doubted value, or one counted on from it, has come often enough."""
+        doubt = self._doubt
+        if doubt is None or not 0 <= value - doubt.value <= _SLACK:
+            self._doubt = _Doubt(value, now, 1)
+            return False
+        doubt.value = value
+        doubt.telegrams += 1
+        return doubt.telegrams >= TELEGRAMS or now - doubt.since >= SECONDS

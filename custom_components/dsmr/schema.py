@@ -1,0 +1,80 @@
+"""What may configuration.yaml say?"""
+
+from collections.abc import Callable
+from typing import Any
+
+from homeassistant.components.sensor import PLATFORM_SCHEMA as SENSOR_PLATFORM_SCHEMA
+from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT, CONF_UNIQUE_ID
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.typing import ConfigType
+import voluptuous as vol
+
+from .const import (
+    CONF_DSMR_VERSION,
+    CONF_PRECISION,
+    CONF_RECONNECT_INTERVAL,
+    CONF_TIME_BETWEEN_UPDATE,
+    DEFAULT_DSMR_VERSION,
+    DEFAULT_PORT,
+    DEFAULT_PRECISION,
+    DEFAULT_RECONNECT_INTERVAL,
+    DEFAULT_TCP_PORT,
+    DEFAULT_TIME_BETWEEN_UPDATE,
+)
+from .versions import VERSIONS
+
+
+def _version(value: Any) -> str:
+    """Validate a DSMR version: YAML reads 5 as an int and 2.2 as a float."""
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    if text not in VERSIONS:
+        raise vol.Invalid(f"expected one of {', '.join(VERSIONS)}")
+    return text
+
+
+def _number[T: (int, float)](of: type[T], least: T, most: T) -> Callable[[Any], T]:
+    """Return a validator for a number between two."""
+
+    def validate(value: Any) -> T:
+        try:
+            number = of(value)
+        except TypeError, ValueError:
+            number = None
+        if number is None or isinstance(value, bool) or not least <= number <= most:
+            kind = "a whole number" if of is int else "a number"
+            raise vol.Invalid(f"expected {kind} from {least} to {most}")
+        return number
+
+    return validate
+
+
+def _where(config: ConfigType) -> ConfigType:
+    """Validate the port: with a host the number of a TCP port, without a serial device or URL."""
+    if not config[CONF_HOST]:
+        return {CONF_PORT: DEFAULT_PORT, **config}
+    try:
+        port = _number(int, 1, 65535)(config.get(CONF_PORT, DEFAULT_TCP_PORT))
+    except vol.Invalid as error:
+        raise vol.Invalid(f"{error}, the TCP port of the host", path=[CONF_PORT]) from error
+    return {**config, CONF_PORT: str(port)}
+
+
+CONFIGURATION = vol.All(
+    SENSOR_PLATFORM_SCHEMA.extend(
+        {
+            vol.Optional(CONF_PORT): cv.string,
+            vol.Optional(CONF_HOST, default=""): cv.string,
+            vol.Optional(CONF_DSMR_VERSION, default=DEFAULT_DSMR_VERSION): _version,
+            vol.Optional(CONF_PRECISION, default=DEFAULT_PRECISION): _number(int, 0, 9),
+            vol.Optional(CONF_RECONNECT_INTERVAL, default=DEFAULT_RECONNECT_INTERVAL): _number(
+                float, 0.1, 86400.0
+            ),
+            vol.Optional(CONF_TIME_BETWEEN_UPDATE, default=DEFAULT_TIME_BETWEEN_UPDATE): _number(
+                float, 0.0, 86400.0
+            ),
+            vol.Optional(CONF_NAME, default=""): cv.string,
+            vol.Optional(CONF_UNIQUE_ID): cv.string,
+        }
+    ),
+    _where,
+)

@@ -1,0 +1,162 @@
+"""Which sensors a meter has: learnt from what it sends, and remembered."""
+
+from datetime import timedelta
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
+
+from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.sensor import LEARNING
+
+from .parts import Gateway, edited, set_up, state_of, telegram_of, until, value_of
+
+XS210 = telegram_of("sagemcom-xs210")
+WATER_AND_GAS = telegram_of("fluvius-water-gas")
+
+
+async def learn(hass: HomeAssistant, hass_storage: dict[str, Any]) -> None:
+    """Let the time pass in which a meter is listened to."""
+    await hass.async_block_till_done()
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=LEARNING + 1))
+    await until(lambda: "dsmr.yaml" in hass_storage)
+    await hass.async_block_till_done()
+
+
+async def test_a_single_phase_meter_loses_the_phases_that_it_does_not_send(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    hass_storage: dict[str, Any],
+    entity_registry: er.EntityRegistry,
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    assert value_of(hass, "sensor.voltage_phase_l2") == "unavailable"
+    gateway.send(XS210)
+    await state_of(hass, "sensor.voltage_phase_l2", "unknown")
+    await learn(hass, hass_storage)
+    assert hass.states.get("sensor.voltage_phase_l2") is None
+    assert entity_registry.async_get("sensor.voltage_phase_l2") is None
+    assert value_of(hass, "sensor.voltage_phase_l1") not in ("unknown", "unavailable")
+
+
+async def test_at_the_next_start_there_is_what_the_meter_sends_and_nothing_else(
+    hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
+) -> None:
+    hass_storage["dsmr.yaml"] = {
+        "version": 1,
+        "minor_version": 1,
+        "key": "dsmr.yaml",
+        "data": {"version": "5", "lines": ["1.7.0", "2.7.0", "16.7.0"], "slots": [[7, 1, "AB"]]},
+    }
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    assert {state.entity_id for state in hass.states.async_all("sensor")} == {
+        "sensor.power_consumption",
+        "sensor.power_production",
+        "sensor.net_power",
+        "sensor.water_consumption",
+        "sensor.water_flow",
+    }
+
+
+async def test_what_was_learnt_of_another_version_is_forgotten(
+    hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
+) -> None:
+    hass_storage["dsmr.yaml"] = {
+        "version": 1,
+        "minor_version": 1,
+        "key": "dsmr.yaml",
+        "data": {"version": "4", "lines": ["1.7.0"], "slots": []},
+    }
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    assert value_of(hass, "sensor.gas_consumption") == "unavailable"
+
+
+async def test_a_meter_that_is_paired_later_appears_by_itself(
+    hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "5B"})
+    await gateway.connected()
+    without_water = edited(WATER_AND_GAS, o0_1_24_1_0="", o0_1_96_1_1="", o0_1_24_2_1="")
+    gateway.send(without_water)
+    await state_of(hass, "sensor.power_tariff", "low", "normal")
+    await learn(hass, hass_storage)
+    assert hass.states.get("sensor.water_consumption") is None
+    gateway.send(edited(WATER_AND_GAS, o0_1_24_2_1="(261112070000W)(00872.199*m3)"))
+    await until(lambda: hass.states.get("sensor.water_consumption") is not None)
+    await state_of(hass, "sensor.water_consumption", "872.199")
+
+
+async def test_gas_keeps_its_entity_when_the_channels_change(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "5B"})
+    await gateway.connected()
+    gateway.send(
+        edited(
+            WATER_AND_GAS,
+            o0_1_24_2_1="(261112070000W)(00100.000*m3)",
+            o0_2_24_2_3="(261112070000W)(02000.000*m3)",
+        )
+    )
+    await state_of(hass, "sensor.gas_consumption", "2000.0")
+    await state_of(hass, "sensor.water_consumption", "100.0")
+    swapped = edited(
+        WATER_AND_GAS,
+        o0_1_24_2_1="(261112070500W)(00100.100*m3)",
+        o0_2_24_2_3="(261112070500W)(02000.200*m3)",
+    )
+    text = swapped.decode().replace("0-1:", "0-x:").replace("0-2:", "0-1:").replace("0-x:", "0-2:")
+    gateway.send(edited(text.encode()))
+    await state_of(hass, "sensor.gas_consumption", "2000.2")
+    await state_of(hass, "sensor.water_consumption", "100.1")
+
+
+async def test_two_gas_meters_have_a_sensor_each_and_a_dead_slot_none(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    am550 = telegram_of("iskra-am550").decode().rpartition("!")[0]
+    gateway.send(
+        edited(
+            (
+                f"{am550}0-2:24.1.0(003)\r\n0-2:96.1.0(4731)\r\n"
+                "0-2:24.2.1(261112070000W)(00007.000*m3)\r\n"
+                "0-3:24.1.0(003)\r\n0-3:96.1.0()\r\n0-3:24.2.1(700101010000W)(00000000)\r\n!0000\r\n"
+            ).encode()
+        )
+    )
+    await state_of(hass, "sensor.gas_consumption", "3160.427")
+    await until(lambda: hass.states.get("sensor.gas_consumption_2") is not None)
+    await state_of(hass, "sensor.gas_consumption_2", "7.0")
+    assert hass.states.get("sensor.gas_consumption_3") is None
+
+
+async def test_a_gas_meter_that_replaces_another_takes_its_sensor(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    am550 = telegram_of("iskra-am550")
+    gateway.send(am550)
+    await state_of(hass, "sensor.gas_consumption", "3160.427")
+    gateway.send(edited(am550, o0_1_96_1_0="(4732)", o0_1_24_2_1="(261112070000W)(00000.000*m3)"))
+    await state_of(hass, "sensor.gas_consumption", "0.0")
+    assert hass.states.get("sensor.gas_consumption_2") is None
+
+
+async def test_a_line_that_nobody_knows_is_kept_by_a_sensor_that_is_disabled(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    am550 = telegram_of("iskra-am550").decode().rpartition("!")[0]
+    gateway.send(edited(f"{am550}1-0:142.7.0(00.123*kW)\r\n!0000\r\n".encode()))
+    await until(lambda: entity_registry.async_get("sensor.obis_142_7_0") is not None)
+    entry = entity_registry.async_get("sensor.obis_142_7_0")
+    assert entry
+    assert entry.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+    assert hass.data[YAML_PORTS]["yaml"].reader.counters.unreadable_lines == 0
