@@ -26,7 +26,16 @@ from homeassistant.const import (
 )
 
 from .models import MBusType
-from .obis import AVERAGE_PEAK, FLOW, FORECAST, MBUS_READING, NET_POWER, NET_POWER_PHASES, RELAY
+from .obis import (
+    AVERAGE_PEAK,
+    FLOW,
+    FORECAST,
+    MBUS_READING,
+    MONTH_END,
+    NET_POWER,
+    NET_POWER_PHASES,
+    RELAY,
+)
 
 POWER_STEP: Final = 0.05
 """kW. A load switched on does not wait for the next update."""
@@ -284,6 +293,7 @@ SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
     _row("demand_forecast", FORECAST, "Demand forecast", **_POWER),
     _row("maximum_demand_current_month", "1.6.0", "Peak demand this month", **_POWER),
     _row("maximum_demand_history", "98.1.0", "Peak demand last month", **_POWER),
+    _row("month_end", MONTH_END, "Month end", **_TIME),
     _row("average_maximum_demand", AVERAGE_PEAK, "Average peak demand", **_POWER),
     _row("last_average_demand", "1.5.0", "Last average demand", **_POWER, **_HIDDEN),
     _row("current_average_demand_production", "2.4.0", "Average demand production", **_POWER,

@@ -26,6 +26,8 @@ _COSEM = re.compile(r"([0-9A-F]{4})(..)(..)..(..)(..)(..)..([0-9A-F]{4})..", re.
 _FIRST_YEAR: Final = 2005
 _LAST_YEAR: Final = 2069
 _LONGEST_TEXT: Final = 255
+# 2^31 - 1 seconds: what Kaifa meters log for a failure that they know nothing about.
+_NO_DURATION: Final = "2147483647"
 
 # By the unit as a meter writes it, without regard to case: what it is called here, and the power
 # of ten between them. One unit for one quantity, whatever the meter.
@@ -179,6 +181,7 @@ def _log(parser: Any, groups: Sequence[str], zone: tzinfo) -> Reading:
     entries = [
         Entry(read_timestamp(time, zone), *_number_or_text(duration))
         for time, duration in zip(groups[2::2], groups[3::2], strict=False)
+        if not duration.startswith(_NO_DURATION)
     ]
     entries.sort(key=lambda entry: entry.time or datetime.min.replace(tzinfo=UTC))
     last = entries[-1] if entries else Entry(None, None, None)
@@ -188,8 +191,8 @@ def _log(parser: Any, groups: Sequence[str], zone: tzinfo) -> Reading:
 def _peaks(parser: Any, groups: Sequence[str], zone: tzinfo) -> Reading:
     """Read the maximum demand of past months: (n)(id)(id) and n times month, moment and demand.
 
-    Hungarian meters send (moment) and the registers of the month's end by the same reference. The
-    value is the demand of the latest month, or None for registers.
+    The value is the demand of the latest month. Hungarian meters send (moment) and the registers of
+    the month's end by the same reference: rows without a moment of their own, and no value.
     """
     if not groups[0].isdigit() or len(groups[0]) > 2:
         time = read_timestamp(groups[0], zone)

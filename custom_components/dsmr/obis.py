@@ -26,7 +26,8 @@ RELAY: Final = "96.3.10"
 NET_POWER: Final = "16.7.0"
 NET_POWER_PHASES: Final = ("36.7.0", "56.7.0", "76.7.0")
 
-# Values for which there is no OBIS reference.
+# Values for which there is no OBIS reference, or one that means something else in Belgium.
+MONTH_END: Final = "month end"
 FLOW: Final = "flow"
 FORECAST: Final = "forecast"
 AVERAGE_PEAK: Final = "average peak"

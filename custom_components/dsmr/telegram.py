@@ -23,7 +23,7 @@ from .models import (
     ReadingKey,
     Telegram,
 )
-from .obis import MBUS_IDENTIFIERS, MBUS_READING, MBUS_READINGS, MBUS_TYPE, RELAY
+from .obis import MBUS_IDENTIFIERS, MBUS_READING, MBUS_READINGS, MBUS_TYPE, MONTH_END, PEAKS, RELAY
 from .registers import Register
 from .versions import OTHERS, Version
 
@@ -174,6 +174,8 @@ class Decoder:
             return self._unreadable(head[0], str(error))
         if mbus and obis in MBUS_READINGS:
             obis = MBUS_READING
+        if obis == PEAKS and reading.entries and reading.entries[0].occurred is None:
+            obis = MONTH_END
         return _Line(channel if mbus else 0, obis, reading)
 
     def _meter(self, channel: int, values: dict[str, Reading]) -> MBusMeter | None:
@@ -197,7 +199,7 @@ class Decoder:
 
 def _is_register(obis: str) -> bool:
     """Return whether a value only counts up: energy by the value group D, and M-Bus readings."""
-    return obis == MBUS_READING or obis.split(".")[1] == "8"
+    return obis == MBUS_READING or ".8." in obis
 
 
 def _joined(lines: list[bytes]) -> Iterator[bytes]:

@@ -81,7 +81,12 @@ class Version:
     @cached_property
     def electricity(self) -> Mapping[str, Line]:
         """The lines of the electricity meter, by the value groups C.D.E."""
-        return {obis: line for channel, obis, line in self._lines() if channel != "[1-9]"}
+        return {
+            obis: line
+            for channel, obis, line in self._lines()
+            # C = 24 is the M-Bus, also where the specification leaves the channel open.
+            if channel != "[1-9]" and not obis.startswith("24.")
+        }
 
     @cached_property
     def mbus(self) -> Mapping[str, Line]:

@@ -1,0 +1,247 @@
+"""What a telegram says, and what is not believed."""
+
+from decimal import Decimal
+import os
+from pathlib import Path
+import sys
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from custom_components.dsmr.descriptions import DIAGNOSTIC_LINES, SENSORS
+from custom_components.dsmr.framing import Framer
+from custom_components.dsmr.models import ELECTRICITY, Counters, MBusType, ReadingKey, Telegram
+from custom_components.dsmr.obis import MBUS_IDENTIFIERS, MBUS_TYPE
+from custom_components.dsmr.telegram import ChecksumError, Decoder, crc16
+from custom_components.dsmr.versions import VERSIONS
+
+from .parts import edited, telegram_of
+
+AM550 = telegram_of("iskra-am550")
+ZONE = ZoneInfo("Europe/Amsterdam")
+CORPUS = Path(os.environ.get("P1_CORPUS", Path(__file__).parents[2] / "shared" / "telegrams"))
+
+
+class Meter:
+    """A meter whose telegrams are decoded as they come, one a second."""
+
+    def __init__(self, version: str = "5", interval: float = 1) -> None:
+        self.counters = Counters()
+        self.interval = interval
+        self._decoder = Decoder(VERSIONS[version], ZONE, self.counters)
+        self._now = 1000.0
+
+    def says(self, telegram: bytes) -> Telegram:
+        self._now += self.interval
+        (frame,) = Framer().feed(telegram)
+        return self._decoder.decode(frame, self._now)
+
+    def shows(self, telegram: bytes, obis: str = "1.8.1") -> object:
+        reading = self.says(telegram).readings.get(ReadingKey(ELECTRICITY, obis))
+        return reading.value if reading else None
+
+
+def counting(energy: str) -> bytes:
+    return edited(AM550, o1_0_1_8_1=f"({energy}*kWh)")
+
+
+def test_a_checksum_is_that_of_the_standards_polynomial() -> None:
+    # The check value of CRC-16/ARC in the catalogue of parametrised CRC algorithms.
+    assert crc16(b"123456789") == 0xBB3D
+
+
+@pytest.mark.parametrize(
+    "telegram",
+    [
+        pytest.param(AM550.replace(b"1-0:1.8.1", b"1-0:1.8.3"), id="a byte changed"),
+        pytest.param(AM550.rpartition(b"!")[0] + b"!\r\n", id="no checksum"),
+        pytest.param(AM550.replace(b"\r\n1-0:1.7.0", b"1-0:1.7.0"), id="a line end lost"),
+    ],
+)
+def test_nothing_is_believed_of_a_telegram_whose_checksum_is_wrong(telegram: bytes) -> None:
+    with pytest.raises(ChecksumError):
+        Meter().says(telegram)
+
+
+def test_a_checksum_may_be_lower_case_and_unpadded() -> None:
+    assert Meter().shows(AM550[:-6] + AM550[-6:].lower()) == Decimal("4281.573")
+    body = AM550.rpartition(b"!")[0]
+    for number in range(10000):
+        candidate = body.replace(b"(004281.573", b"(00%04d.573" % number)
+        if crc16(candidate + b"!") < 0x1000:
+            break
+    assert Meter().shows(candidate + b"!%X\r\n" % crc16(candidate + b"!")) == number + Decimal(
+        "0.573"
+    )
+
+
+@pytest.mark.parametrize("inside", [b"\0", b"\xff\xf1", b"\xff\xfb\x01", b"\xff\xfd\x2c\0"])
+def test_what_a_gateway_puts_between_the_bytes_is_taken_out(inside: bytes) -> None:
+    for position in (1, 30, 200, 500):
+        telegram = AM550[:position] + inside + AM550[position:]
+        assert Meter().shows(telegram) == Decimal("4281.573")
+
+
+def test_before_dsmr_4_a_byte_that_is_not_ascii_costs_the_telegram() -> None:
+    me382 = telegram_of("iskra-me382")
+    with pytest.raises(ChecksumError):
+        Meter("2.2").says(me382.replace(b"06274", b"06\xb274"))
+    assert Meter("2.2").shows(me382.replace(b"(m3)", b"(m\xb3)")) == Decimal("6274.318")
+
+
+def test_a_text_message_of_raw_bytes_costs_nothing() -> None:
+    telegram = edited(AM550, o0_0_96_13_0="(" + "\xff" * 1024 + ")")
+    assert Meter().shows(telegram) == Decimal("4281.573")
+
+
+def test_a_counter_that_reads_zero_in_one_telegram_is_held() -> None:
+    meter = Meter()
+    shown = [meter.shows(counting(energy)) for energy in ("100.001", "000.000", "100.002")]
+    assert shown == [Decimal("100.001"), Decimal("100.001"), Decimal("100.002")]
+
+
+def test_a_counter_that_jumps_further_than_a_fuse_carries_is_held() -> None:
+    meter = Meter()
+    shown = [meter.shows(counting(energy)) for energy in ("100.001", "900.001", "100.002")]
+    assert shown == [Decimal("100.001"), Decimal("100.001"), Decimal("100.002")]
+
+
+@pytest.mark.parametrize("energy", ["000.000", "999.000"])
+def test_a_meter_that_was_replaced_is_believed_at_its_third_telegram(energy: str) -> None:
+    meter = Meter()
+    meter.shows(counting("100.001"))
+    shown = [meter.shows(counting(energy)) for _ in range(3)]
+    assert shown == [Decimal("100.001"), Decimal("100.001"), Decimal(energy)]
+
+
+@pytest.mark.parametrize("interval", [1, 10, 30, 60])
+def test_no_real_reading_is_hidden_for_more_than_a_minute(interval: float) -> None:
+    meter = Meter(interval=interval)
+    meter.shows(counting("100.001"))
+    hidden = 0.0
+    while meter.shows(counting("000.500")) != Decimal("0.500"):
+        hidden += interval
+        assert hidden <= 60
+
+
+def test_after_an_outage_a_counter_may_have_counted_on_for_as_long() -> None:
+    meter = Meter()
+    meter.shows(counting("100.001"))
+    meter.interval = 24 * 3600
+    assert meter.shows(counting("180.000")) == Decimal("180.000")
+
+
+def test_totals_are_the_exact_sum_of_the_tariffs_where_the_meter_sends_none() -> None:
+    assert Meter().shows(AM550, "1.8.0") == Decimal("4281.573") + Decimal("3916.028")
+    with_total = edited(AM550, o0_0_96_13_0="(00)")
+    with_total = edited(with_total.replace(b"1-0:1.8.2(", b"1-0:1.8.0(9.9*kWh)\r\n1-0:1.8.2("))
+    assert Meter().shows(with_total, "1.8.0") == Decimal("9.9")
+    unreadable = edited(AM550, o1_0_1_8_2="()")
+    assert Meter().shows(unreadable, "1.8.0") is None
+
+
+def test_net_power_is_positive_when_it_is_taken_from_the_grid() -> None:
+    exporting = edited(
+        AM550,
+        o1_0_1_7_0="(00.000*kW)",
+        o1_0_2_7_0="(01.500*kW)",
+        o1_0_41_7_0="(00.250*kW)",
+        o1_0_42_7_0="(00.000*kW)",
+    )
+    assert Meter().shows(exporting, "16.7.0") == Decimal("-1.5")
+    assert Meter().shows(exporting, "56.7.0") == Decimal("0.25")
+
+
+def test_the_demand_of_the_quarter_hour_is_foreseen() -> None:
+    telegram = edited(
+        telegram_of("fluvius-t211"),
+        o0_0_1_0_0="(261112070500W)",
+        o1_0_1_4_0="(00.600*kW)",
+        o1_0_1_7_0="(03.000*kW)",
+    )
+    # Ten of fifteen minutes are left at 3 kW.
+    assert Meter("5B").shows(telegram, "forecast") == Decimal("2.6")
+
+
+def test_the_average_peak_counts_no_month_below_the_floor() -> None:
+    def months(*peaks: str) -> str:
+        rows = "".join(
+            f"(26{month:02}01000000W)(26{month:02}01000000W)({peak}*kW)"
+            for month, peak in enumerate(peaks, 1)
+        )
+        return f"({len(peaks)})(1-0:1.6.0)(1-0:1.6.0){rows}"
+
+    t211 = telegram_of("fluvius-t211")
+    telegram = edited(
+        t211, o1_0_1_6_0="(261112070500W)(01.000*kW)", o0_0_98_1_0=months("04.000", "01.000")
+    )
+    assert Meter("5B").shows(telegram, "average peak") == Decimal(3)
+    # Of twelve earlier months the oldest is not billed any more.
+    telegram = edited(
+        t211,
+        o1_0_1_6_0="(261112070500W)(02.500*kW)",
+        o0_0_98_1_0=months("99.000", *["02.500"] * 11),
+    )
+    assert Meter("5B").shows(telegram, "average peak") == Decimal("2.5")
+
+
+def test_an_empty_slot_is_no_meter_and_one_without_identifier_is_known_by_its_channel() -> None:
+    body = AM550.decode().rpartition("!")[0]
+    slots = (
+        "0-2:24.1.0()\r\n0-2:96.1.0()\r\n0-2:24.2.1(0)\r\n"
+        "0-3:24.1.0(007)\r\n0-3:96.1.1()\r\n0-3:24.2.1(261112070000W)(00012.300*m3)\r\n"
+        "0-4:24.1.0(003)\r\n0-4:96.1.0(4799)\r\n0-4:24.2.1(700101010000W)(00000000)\r\n"
+    )
+    meter = Meter()
+    telegram = meter.says(edited(f"{body}{slots}!0000\r\n".encode()))
+    assert [(m.type, m.channel) for m in telegram.contents.meters] == [
+        (MBusType.GAS, 1),
+        (MBusType.WATER, 3),
+    ]
+    assert telegram.contents.meters[1].identity == "channel 3"
+    assert meter.counters.unreadable_lines == 0
+
+
+@pytest.mark.logs("The meter's line '1-0:32.7.0' can't be read: 'x' is no number")
+def test_a_line_that_cannot_be_read_is_logged_once_and_counted_afterwards(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    meter = Meter()
+    for _ in range(5):
+        telegram = meter.says(edited(AM550, o1_0_32_7_0="(x*V)"))
+        assert ReadingKey(ELECTRICITY, "32.7.0") not in telegram.readings
+    assert meter.counters.unreadable_lines == 5
+    assert caplog.text.count("can't be read") == 1
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason=f"there is no corpus at {CORPUS}")
+def test_every_line_of_every_real_telegram_is_explained(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    electricity = {description.obis for description in SENSORS if not description.mbus}
+    behind = {description.obis for description in SENSORS if description.mbus}
+    behind |= {MBUS_TYPE, *MBUS_IDENTIFIERS, "96.1.2", "flow"}
+    report = []
+    unexplained = []
+    for path in sorted(CORPUS.glob("*.txt")):
+        # Publishers have changed identifiers: the checksum is made anew.
+        body = path.read_bytes().rpartition(b"!")[0] + b"!"
+        meter = Meter("5")
+        telegram = meter.says(body + b"%04X\r\n" % crc16(body))
+        lines = [key.obis for key in telegram.readings if key.meter == ELECTRICITY]
+        lines_behind = [key.obis for key in telegram.readings if key.meter != ELECTRICITY]
+        shown = [line for line in lines if line in electricity]
+        diagnostic = [line for line in lines if line in DIAGNOSTIC_LINES]
+        unknown = [line for line in lines if line not in electricity | DIAGNOSTIC_LINES]
+        unknown += [line for line in lines_behind if line not in behind]
+        report.append(
+            f"{path.stem}: {len(shown) + len(lines_behind)} shown, "
+            f"{len(diagnostic)} in diagnostics, unknown {unknown}"
+        )
+        # One publisher has mistyped 42.7.0.
+        if meter.counters.unreadable_lines or set(unknown) - {"42.1.0"}:
+            unexplained.append(report[-1])
+    with capsys.disabled():
+        sys.stdout.write("\n".join(["", *report, ""]))
+    assert report
+    assert unexplained == []
