@@ -65,7 +65,7 @@ async def test_a_wrong_configuration_is_refused_and_disturbs_nothing_else(
         {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5},
     )
     assert hass.states.get("sensor.wrong_power_consumption") is None
-    assert list(hass.data[YAML_PORTS]) == ["yaml"]
+    assert set(hass.data[YAML_PORTS].keys()) == {"yaml"}
     await gateway.connected()
     gateway.send(edited(telegram_of("iskra-am550"), o1_0_1_7_0="(00.123*kW)"))
     await state_of(hass, "sensor.power_consumption", "0.123")

@@ -8,13 +8,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from custom_components.dsmr.checksum import TelegramChecksum, crc16
 from custom_components.dsmr.descriptions import DIAGNOSTIC_LINES, SENSORS
 from custom_components.dsmr.framing import Framer
 from custom_components.dsmr.models import ELECTRICITY, Counters, MBusType, ReadingKey, Telegram
 from custom_components.dsmr.obis import MBUS_IDENTIFIERS, MBUS_TYPE
-from custom_components.dsmr.telegram import ChecksumError, Decoder, crc16
+from custom_components.dsmr.telegram import ChecksumError, Decoder
 from custom_components.dsmr.versions import VERSIONS
 
+from .meter import SimulatedMeter
 from .parts import edited, telegram_of
 
 AM550 = telegram_of("iskra-am550")
@@ -48,6 +50,16 @@ def counting(energy: str) -> bytes:
 def test_a_checksum_is_that_of_the_standards_polynomial() -> None:
     # The check value of CRC-16/ARC in the catalogue of parametrised CRC algorithms.
     assert crc16(b"123456789") == 0xBB3D
+
+
+def test_the_checksum_made_line_by_line_is_that_of_all_bytes() -> None:
+    meter = SimulatedMeter("iskra-am550")
+    checksum = TelegramChecksum()
+    for _ in range(20):
+        body = meter.next_telegram().rpartition(b"!")[0] + b"!"
+        assert checksum.of(body) == crc16(body)
+    assert checksum.of(b"!") == crc16(b"!")
+    assert checksum.of(b"/\r\n\n!") == crc16(b"/\r\n\n!")
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,16 @@ _RULES: Final[Mapping[str, tuple[_Rule, tuple[str, ...], Callable[[Iterable[bool
 }
 
 
+_KEYED_RULES: Final = [
+    (
+        ReadingKey(ELECTRICITY, obis),
+        rule,
+        tuple(ReadingKey(ELECTRICITY, line) for line in lines),
+    )
+    for obis, (rule, lines, _) in _RULES.items()
+]
+
+
 def derivable(sent: Collection[str]) -> set[str]:
     """Return what follows for a meter that sends these lines of electricity."""
     return {
@@ -115,8 +125,8 @@ class Derivation:
 
     def __init__(self) -> None:
         """Start without an earlier reading."""
-        self._inputs: dict[str, tuple[Reading | None, ...]] = {}
-        self._results: dict[str, Reading | None] = {}
+        self._inputs: dict[ReadingKey, tuple[Reading | None, ...]] = {}
+        self._results: dict[ReadingKey, Reading | None] = {}
         self._earlier: dict[str, Reading] = {}
         self._flows: dict[str, Reading] = {}
 
@@ -127,17 +137,14 @@ class Derivation:
             readings: what the telegram says.
             meters: the identities of the M-Bus meters in it.
         """
-        for obis, (rule, lines, _) in _RULES.items():
-            key = ReadingKey(ELECTRICITY, obis)
+        for key, rule, lines in _KEYED_RULES:
             if key in readings:
                 continue
-            inputs = tuple(readings.get(ReadingKey(ELECTRICITY, line)) for line in lines)
-            earlier = self._inputs.get(obis)
-            # Lines that have not changed are the same objects.
-            if earlier is None or any(a is not b for a, b in zip(inputs, earlier, strict=True)):
-                self._inputs[obis] = inputs
-                self._results[obis] = rule(inputs)
-            result = self._results[obis]
+            inputs = tuple(map(readings.get, lines))
+            if inputs != self._inputs.get(key):
+                self._inputs[key] = inputs
+                self._results[key] = rule(inputs)
+            result = self._results[key]
             if result is not None:
                 readings[key] = result
         for meter in meters:

@@ -61,5 +61,7 @@ class Framer:
 
     def _frame(self, position: int, end: int) -> bytes | None:
         chunk = bytes(self._buffer[position:end])
+        if chunk.rfind(b"/") == 0:
+            return chunk
         starts = [start.start() for start in _START.finditer(chunk)]
         return chunk[starts[-1] :] if starts else None

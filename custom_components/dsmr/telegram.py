@@ -8,8 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import cache
 import re
 
+from .checksum import TelegramChecksum
 from .const import LOGGER
 from .derivation import Derivation
 from .line import read_line
@@ -40,37 +42,19 @@ class ChecksumError(ValueError):
     """A telegram's bytes are not the ones that the meter sent."""
 
 
-def crc16(data: bytes) -> int:
-    """Return the CRC16 of a telegram from its '/' up to and including its '!'.
-
-    Polynomial x^16 + x^15 + x^2 + 1, least significant bit first, no start value and no final xor
-    (DSMR P1 companion standard 5.0.2, section 6.2).
-    """
-    crc = 0
-    for byte in data:
-        crc = (crc >> 8) ^ _CRC16[(crc ^ byte) & 0xFF]
-    return crc
-
-
-def _crc16_of_byte(byte: int) -> int:
-    for _ in range(8):
-        byte = (byte >> 1) ^ (0xA001 if byte & 1 else 0)
-    return byte
-
-
-_CRC16 = tuple(_crc16_of_byte(byte) for byte in range(256))
-
-
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One line as read: on which channel (0 is the electricity meter), what, and its value.
+    """One line as read.
 
     Attributes:
+        channel: 0 for the electricity meter.
+        key: what the line is about, of a meter on a channel as if of the electricity meter.
+        reading: its value.
         error: why it can't be read, or "".
     """
 
     channel: int
-    obis: str
+    key: ReadingKey
     reading: Reading
     error: str = ""
 
@@ -93,6 +77,7 @@ class Decoder:
         self._seen: set[str] = set()
         self._registers: defaultdict[ReadingKey, Register] = defaultdict(Register)
         self._derivation = Derivation()
+        self._checksum = TelegramChecksum()
 
     def decode(self, frame: bytes, now: float) -> Telegram:
         """Read a telegram.
@@ -104,15 +89,17 @@ class Decoder:
         Raises:
             ChecksumError: the bytes were changed on the way. Nothing of it is believed.
         """
-        header, *rest = self._checked(frame).splitlines()
+        body = self._checked(frame)
+        header, *rest = body.splitlines()
         lines: dict[bytes, _Line] = {}
-        for raw in _joined(rest):
+        for raw in _joined(rest) if b"\n(" in body else filter(None, rest):
             try:
                 lines[raw] = self._lines[raw]
             except KeyError:
                 lines[raw] = self._line(raw)
         self._lines = lines
-        readings, meters = self._readings(lines.values())
+        readings, behind = self._sorted(lines.values())
+        meters = tuple(self._add_meters(readings, behind)) if behind else ()
         for key, reading in readings.items():
             if _is_register(key.obis):
                 readings[key] = self._registers[key].believe(reading, now)
@@ -122,37 +109,44 @@ class Decoder:
             self._contents = Contents(frozenset(readings), meters)
         return Telegram(header[1:].decode("ascii", "replace"), readings, self._contents)
 
-    def _readings(
-        self, lines: Iterable[_Line]
-    ) -> tuple[dict[ReadingKey, Reading], tuple[MBusMeter, ...]]:
-        """Give each line to the meter that it is about."""
+    def _sorted(self, lines: Iterable[_Line]) -> tuple[dict[ReadingKey, Reading], list[_Line]]:
+        """Return the readings of the electricity meter, and the lines of the meters behind it."""
         readings: dict[ReadingKey, Reading] = {}
-        channels: dict[int, dict[str, Reading]] = {}
+        behind: list[_Line] = []
         for line in lines:
             if line.error:
                 self.counters.unreadable_lines += 1
-            elif line.channel and line.obis != RELAY:
-                channels.setdefault(line.channel, {}).setdefault(line.obis, line.reading)
+            elif line.channel:
+                behind.append(line)
             else:
-                obis = f"{line.channel}:{RELAY}" if line.channel else line.obis
-                readings.setdefault(ReadingKey(ELECTRICITY, obis), line.reading)
-        meters = []
+                readings.setdefault(line.key, line.reading)
+        return readings, behind
+
+    def _add_meters(
+        self, readings: dict[ReadingKey, Reading], lines: Iterable[_Line]
+    ) -> Iterator[MBusMeter]:
+        """Add the readings of the M-Bus meters under their identities; yield the meters."""
+        channels: defaultdict[int, dict[str, Reading]] = defaultdict(dict)
+        for line in lines:
+            channels[line.channel].setdefault(line.key.obis, line.reading)
         for channel, values in sorted(channels.items()):
             if meter := self._meter(channel, values):
-                meters.append(meter)
                 for obis, reading in values.items():
                     readings.setdefault(ReadingKey(meter.identity, obis), reading)
-        return readings, tuple(meters)
+                yield meter
 
     def _checked(self, frame: bytes) -> bytes:
         """Return what the meter sent before its '!', without what a gateway has put in."""
         body, _, checksum = frame.rpartition(b"!")
+        digits = checksum.strip(b"\0 \t\r\n")
         for sent in (body, _TELNET.sub(b"", body).replace(b"\0", b"")):
             if not self._version.checksum:
                 # m³ is the one place where a meter writes a byte that is not ASCII.
                 if sent.replace(b"m\xb3", b"").replace(b"m\xb0", b"").isascii():
                     break
-            elif (digits := checksum.strip(b"\0 \t\r\n")) and int(digits, 16) == crc16(sent + b"!"):
+            elif (digits := checksum.strip(b"\0 \t\r\n")) and int(digits, 16) == self._checksum.of(
+                sent + b"!"
+            ):
                 break
         else:
             raise ChecksumError("its bytes are not the ones that the meter sent")
@@ -160,7 +154,7 @@ class Decoder:
 
     def _line(self, raw: bytes) -> _Line:
         """Read one line."""
-        text = raw.decode("latin-1")
+        text = raw.decode("latin-1").strip()
         head = _REFERENCE.match(text)
         if head is None:
             return self._unreadable(text[:40], "it has no OBIS reference")
@@ -176,7 +170,9 @@ class Decoder:
             obis = MBUS_READING
         if obis == PEAKS and reading.entries and reading.entries[0].occurred is None:
             obis = MONTH_END
-        return _Line(channel if mbus else 0, obis, reading)
+        if mbus and obis == RELAY:
+            return _Line(0, ReadingKey(ELECTRICITY, f"{channel}:{RELAY}"), reading)
+        return _Line(channel if mbus else 0, ReadingKey(ELECTRICITY, obis), reading)
 
     def _meter(self, channel: int, values: dict[str, Reading]) -> MBusMeter | None:
         """Return the meter on a channel, or None for an empty slot and one never read."""
@@ -194,9 +190,10 @@ class Decoder:
         if line not in self._logged and len(self._logged) < _MOST_LOGGED:
             self._logged.add(line)
             LOGGER.warning("The meter's line %r can't be read: %s", line, reason)
-        return _Line(0, line, Reading(None), reason)
+        return _Line(0, ReadingKey(ELECTRICITY, line), Reading(None), reason)
 
 
+@cache
 def _is_register(obis: str) -> bool:
     """Return whether a value only counts up: energy by the value group D, and M-Bus readings."""
     return obis == MBUS_READING or ".8." in obis
@@ -211,6 +208,6 @@ def _joined(lines: list[bytes]) -> Iterator[bytes]:
             continue
         if joined:
             yield joined
-        joined = line.strip()
+        joined = line
     if joined:
         yield joined
