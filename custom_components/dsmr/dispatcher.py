@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from .const import LOGGER
 from .models import Contents, Disconnected, Event, Reading, ReadingKey, Telegram, TelegramReceived
@@ -18,6 +19,8 @@ class _Listener:
     callback: Callable[[Reading | None], None]
     step: float | None
     told: Reading | None = None
+    told_in: Telegram | None = None
+    active: bool = True
 
 
 class DSMR:
@@ -65,7 +68,12 @@ class DSMR:
         self._listeners.append(listener)
         if self.telegram is not None:
             self._tell(listener)
-        return lambda: self._listeners.remove(listener)
+
+        def stop() -> None:
+            listener.active = False
+            self._listeners.remove(listener)
+
+        return stop
 
     def listen_contents(self, callback: Callable[[Contents], None]) -> Unsubscribe:
         """Call back with what the meter sends, now if a telegram has come, and on each change."""
@@ -78,11 +86,11 @@ class DSMR:
         """Drain the queue until cancelled."""
         try:
             while True:
-                event = await self._queue.get()
-                if isinstance(event, TelegramReceived):
-                    self._received(event.telegram)
-                elif isinstance(event, Disconnected):
-                    self._disconnected()
+                match await self._queue.get():
+                    case TelegramReceived(telegram):
+                        self._received(telegram)
+                    case Disconnected():
+                        self._disconnected()
         finally:
             self._cancel_timer()
 
@@ -94,7 +102,9 @@ class DSMR:
         if previous is None:
             self._told_at = asyncio.get_running_loop().time()
             for listener in self._listeners[:]:
-                self._tell(listener)
+                # Who began to listen in this telegram has been told.
+                if listener.told_in is not telegram:
+                    self._tell(listener)
             return
         waiting = False
         for listener in self._listeners[:]:
@@ -135,6 +145,9 @@ class DSMR:
                 self._tell(listener)
 
     def _tell(self, listener: _Listener) -> None:
+        if not listener.active:
+            return
+        listener.told_in = self.telegram
         listener.told = self.telegram.readings.get(listener.key) if self.telegram else None
         self._call(listener.callback, listener.told)
 
@@ -158,6 +171,7 @@ def _moved(listener: _Listener, reading: Reading | None) -> bool:
         return True
     if listener.step is None:
         return False
-    if not listener.step:
-        return True
-    return abs(float(reading.value) - float(told.value)) >= listener.step  # type: ignore[arg-type]
+    if isinstance(reading.value, Decimal) and isinstance(told.value, Decimal):
+        # Subtracted before they are floats: 0.30 - 0.25 is 0.05.
+        return float(abs(reading.value - told.value)) >= listener.step
+    return True

@@ -1,6 +1,7 @@
 """Where does a telegram begin and end?"""
 
 import re
+from typing import Final
 
 LIMIT = 65_536
 """The most bytes held. The longest telegrams known are below 8 KiB."""
@@ -11,7 +12,7 @@ LIMIT = 65_536
 # to a text message.
 _START = re.compile(rb"(?:(?<=\n)|\A)/|/(?=[A-Za-z]{3}[0-9-])")
 # The '!' stands at the start of a line, with the checksum where the version has one.
-_END = re.compile(rb"\n!([0-9A-Fa-f]{0,4})\0*[ \t]*\r?\n")
+_END = re.compile(rb"\n!([0-9A-Fa-f]{0,4})[ \t]{0,8}\r?\n")
 # As much of an unfinished end as can be at the end of the bytes that have come.
 _TAIL = 16
 
@@ -37,7 +38,8 @@ class Framer:
         Returns:
             Whole telegrams, from their '/' to the line end after their '!'.
         """
-        self._buffer += data
+        # Some meters send NULs between telegrams, some gateways within: they never mean anything.
+        self._buffer += data.replace(b"\0", b"")
         frames = []
         position = 0
         while end := _END.search(self._buffer, max(position, self._searched)):
@@ -65,3 +67,84 @@ class Framer:
             return chunk
         starts = [start.start() for start in _START.finditer(chunk)]
         return chunk[starts[-1] :] if starts else None
+
+
+# An encrypted telegram is a DLMS general-global-cipher APDU (IEC 62056-5-3): its tag, the system
+# title of 8 bytes, the length of all that follows in one of the three forms of BER, the security
+# control byte (security suite 0, authenticated and encrypted; the bit for a broadcast key is not
+# looked at), the frame counter of 4 bytes, the ciphertext and the authentication tag of 12.
+ENCRYPTED_HEADER: Final = re.compile(
+    rb"\xdb\x08(.{8})(?:([\x00-\x7f])|\x81(.)|\x82(..))(?=[\x30\x70])", re.DOTALL
+)
+FRAME_COUNTER_LENGTH: Final = 4
+TAG_LENGTH: Final = 12
+_HEADER_LENGTH = 14
+_OVERHEAD = 1 + FRAME_COUNTER_LENGTH + TAG_LENGTH
+# A telegram with five messages of 1024 characters, in hexadecimal digits (Luxmetering, E-Meter P1
+# Specification 1.1.3), has 12 KiB.
+_LONGEST = 16_384
+# More frames than this do not begin within each other but by chance or by damage.
+_MOST_BEGUN = 4
+
+
+class EncryptedFramer:
+    """Cuts a stream of bytes into encrypted telegrams.
+
+    What is in a frame does not say where it ends, its length does. Where a byte of the length is
+    damaged or bytes are missing, the next frame begins within the one that the length makes: so a
+    frame may begin anywhere, also within another, and of two frames that overlap the one that ends
+    first is there first; one that had begun before it is given up.
+
+    Holds less than `LIMIT` bytes and looks at each byte a bounded number of times.
+    """
+
+    def __init__(self) -> None:
+        """Start with no bytes held."""
+        self._buffer = bytearray()
+        self._searched = 0
+        self._begun: list[tuple[int, int]] = []
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take bytes and return the frames that they complete.
+
+        Args:
+            data: the bytes as they came, cut anywhere.
+
+        Returns:
+            Whole APDUs, from their tag to the last byte that their length counts.
+        """
+        self._buffer += data
+        frames = []
+        while header := ENCRYPTED_HEADER.search(self._buffer, self._searched):
+            start = header.start()
+            self._searched = start + 1
+            length = int.from_bytes(header[header.lastindex or 0])
+            if _OVERHEAD < length <= _LONGEST:
+                frames += self._ended(start)
+                self._begun = [*self._begun, (start, header.end() + length)][-_MOST_BEGUN:]
+        self._searched = max(self._searched, len(self._buffer) - _HEADER_LENGTH)
+        frames += self._ended(len(self._buffer))
+        self._drop(min([self._searched, *(start for start, _ in self._begun)]))
+        return frames
+
+    def clear(self) -> None:
+        """Forget what has come: the next byte has nothing to do with it."""
+        self._buffer.clear()
+        self._searched = 0
+        self._begun = []
+
+    def _ended(self, position: int) -> list[bytes]:
+        """Return the frames that end at a position or before it."""
+        frames = []
+        while self._begun:
+            start, end = min(self._begun, key=lambda frame: frame[1])
+            if end > position:
+                break
+            frames.append(bytes(self._buffer[start:end]))
+            self._begun = [frame for frame in self._begun if frame[0] > start]
+        return frames
+
+    def _drop(self, position: int) -> None:
+        del self._buffer[:position]
+        self._searched -= position
+        self._begun = [(start - position, end - position) for start, end in self._begun]

@@ -30,7 +30,7 @@ from .registers import Register
 from .versions import OTHERS, Version
 
 # An OBIS reference A-B:C.D.E, with or without a *F, before the groups in parentheses.
-_REFERENCE = re.compile(r"(\d+)-(\d+):(\d+\.\d+\.\d+)(?:\*\d+)?[ \0]*(?=\()")
+_REFERENCE = re.compile(r"(\d+)-(\d+):(\d+\.\d+\.\d+)(?:\*\d+)?[ ]*(?=\()")
 # Commands of the telnet protocol (RFC 854): a gateway that was set to speak it puts them in.
 _TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa])", re.DOTALL)
 
@@ -138,19 +138,19 @@ class Decoder:
     def _checked(self, frame: bytes) -> bytes:
         """Return what the meter sent before its '!', without what a gateway has put in."""
         body, _, checksum = frame.rpartition(b"!")
-        digits = checksum.strip(b"\0 \t\r\n")
-        for sent in (body, _TELNET.sub(b"", body).replace(b"\0", b"")):
+        digits = checksum.strip()
+        for sent in (body, _TELNET.sub(b"", body)):
             if not self._version.checksum:
                 # m³ is the one place where a meter writes a byte that is not ASCII.
                 if sent.replace(b"m\xb3", b"").replace(b"m\xb0", b"").isascii():
                     break
-            elif (digits := checksum.strip(b"\0 \t\r\n")) and int(digits, 16) == self._checksum.of(
+            elif (digits := checksum.strip()) and int(digits, 16) == self._checksum.of(
                 sent + b"!"
             ):
                 break
         else:
             raise ChecksumError("its bytes are not the ones that the meter sent")
-        return sent.replace(b"\0", b"")
+        return sent
 
     def _line(self, raw: bytes) -> _Line:
         """Read one line."""
