@@ -66,7 +66,8 @@ async def test_a_cable_that_is_not_there_at_start_is_read_when_it_comes(
 async def test_the_line_is_set_as_the_version_says(
     hass: HomeAssistant, serial_line: SerialLine, version: str
 ) -> None:
-    await set_up(hass, {"port": str(serial_line.device), "dsmr_version": version})
+    key = {"encryption_key": "00" * 16} if VERSIONS[version].encrypted else {}
+    await set_up(hass, {"port": str(serial_line.device), "dsmr_version": version, **key})
     await serial_line.opened()
     input_flags, _, _, _, speed, _, _ = serial_line.settings()
     assert speed == (termios.B9600 if version in ("2.2", "3") else termios.B115200)

@@ -1,28 +1,119 @@
 """DSMR Smart Meter: reads the P1 port of a smart meter."""
 
+import asyncio
+from functools import partial
+
 from homeassistant import config as conf_util
 from homeassistant.const import SERVICE_RELOAD
-from homeassistant.core import HomeAssistant, ServiceCall
-from homeassistant.helpers import config_validation as cv
+from homeassistant.core import HomeAssistant, ServiceCall, callback
+from homeassistant.exceptions import ConfigEntryError
+from homeassistant.helpers import config_validation as cv, entity_registry as er
+from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.helpers.entity_platform import async_get_platforms
 from homeassistant.helpers.reload import async_reload_integration_platforms
 from homeassistant.helpers.service import async_register_admin_service
 from homeassistant.helpers.typing import ConfigType
 
-from .const import DOMAIN, PLATFORMS, YAML_PORTS
+from .const import (
+    CONF_DSMR_VERSION,
+    CONF_TIME_BETWEEN_UPDATE,
+    DEFAULT_PRECISION,
+    DEFAULT_TIME_BETWEEN_UPDATE,
+    DOMAIN,
+    PLATFORMS,
+    YAML_PORTS,
+    YAML_UNIQUE_IDS,
+)
+from .entity import EntryIdentity
+from .migration import migrated
+from .models import Cause
+from .port import DsmrConfigEntry, P1Port, connection_of
+from .roster import Roster
+from .versions import VERSIONS
 
 CONFIG_SCHEMA = cv.platform_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Set up the action that reads configuration.yaml again."""
+    reloading = asyncio.Lock()
 
     async def reload(call: ServiceCall) -> None:
         # A file that can't be read raises here, and the meters go on as they are.
         await conf_util.async_hass_config_yaml(hass)
-        ports = hass.data.pop(YAML_PORTS, {})
-        for port in ports.values():
-            await port.stop()
-        await async_reload_integration_platforms(hass, DOMAIN, PLATFORMS)
+        async with reloading:
+            ports = hass.data.pop(YAML_PORTS, {})
+            hass.data.pop(YAML_UNIQUE_IDS, None)
+            for port in ports.values():
+                await port.stop()
+            # Home Assistant resets one platform; each scan_interval makes one of its own.
+            for platform in async_get_platforms(hass, DOMAIN):
+                if platform.config_entry is None:
+                    await platform.async_reset()
+            await async_reload_integration_platforms(hass, DOMAIN, PLATFORMS)
 
     async_register_admin_service(hass, DOMAIN, SERVICE_RELOAD, reload)
+    return True
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool:
+    """Set up the P1 port of a config entry.
+
+    Raises:
+        ConfigEntryError: its version is none that this release knows.
+    """
+    key = entry.data[CONF_DSMR_VERSION]
+    if key not in VERSIONS:
+        raise ConfigEntryError(
+            translation_domain=DOMAIN,
+            translation_key="unknown_version",
+            translation_placeholders={"version": str(key)},
+        )
+    await er.async_migrate_entries(hass, entry.entry_id, partial(migrated, key))
+    entry.runtime_data = P1Port(
+        hass,
+        connection_of(entry.data),
+        VERSIONS[key],
+        entry.options.get(CONF_TIME_BETWEEN_UPDATE, DEFAULT_TIME_BETWEEN_UPDATE),
+        await Roster.load(hass, entry.entry_id, VERSIONS[key], presume=False),
+    )
+    entry.runtime_data.dsmr.listen_loss(partial(_lost, hass, entry))
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    return True
+
+
+@callback
+def _lost(hass: HomeAssistant, entry: DsmrConfigEntry, _: None) -> None:
+    """Ask for the key where it is that for which no telegrams come."""
+    if entry.runtime_data.reader.cause in (Cause.NO_KEY, Cause.WRONG_KEY):
+        entry.async_start_reauth(hass)
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool:
+    """Close the P1 port and take its entities away."""
+    await entry.runtime_data.stop()
+    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
+    """Forget what was learnt of the meters."""
+    await Roster.forget(hass, entry.entry_id)
+
+
+async def async_remove_config_entry_device(
+    hass: HomeAssistant, entry: DsmrConfigEntry, device: DeviceEntry
+) -> bool:
+    """Let a person remove the device of a meter that is not there any more."""
+    port = entry.runtime_data
+    identity = EntryIdentity(port.reader.version, DEFAULT_PRECISION, hass, entry)
+    if identity.device(None) in device.identifiers:
+        return False
+    telegram = port.dsmr.telegram
+    present = {meter.identity for meter in telegram.contents.meters} if telegram else set()
+    slots = [slot for slot in port.roster.slots if identity.device(slot) in device.identifiers]
+    if any(slot.identity in present for slot in slots):
+        return False
+    for slot in slots:
+        port.roster.slots.remove(slot)
+    await port.roster.save(port.reader.version)
     return True

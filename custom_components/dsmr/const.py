@@ -18,11 +18,23 @@ LOGGER: Final = logging.getLogger(__package__)
 PLATFORMS: Final = [Platform.SENSOR]
 YAML_PORTS: Final[HassKey[dict[str, P1Port]]] = HassKey(f"{DOMAIN}_yaml")
 """The P1 ports that configuration.yaml set up, by what begins their unique ids."""
+YAML_UNIQUE_IDS: Final[HassKey[set[str]]] = HassKey(f"{DOMAIN}_yaml_unique_ids")
+"""What begins the unique ids of meters in configuration.yaml, from the start of their set-up."""
 
+CONF_AUTHENTICATION_KEY: Final = "authentication_key"
 CONF_DSMR_VERSION: Final = "dsmr_version"
+CONF_ENCRYPTION_KEY: Final = "encryption_key"
 CONF_PRECISION: Final = "precision"
 CONF_RECONNECT_INTERVAL: Final = "reconnect_interval"
+CONF_SERIAL_ID: Final = "serial_id"
+CONF_SERIAL_ID_GAS: Final = "serial_id_gas"
 CONF_TIME_BETWEEN_UPDATE: Final = "time_between_update"
+
+DSMR_PROTOCOL: Final = "dsmr_protocol"
+RFXTRX_DSMR_PROTOCOL: Final = "rfxtrx_dsmr_protocol"
+
+AUTO: Final = "auto"
+"""The `dsmr_version` that is found out from the line."""
 
 DEFAULT_DSMR_VERSION: Final = "2.2"
 DEFAULT_PORT: Final = "/dev/ttyUSB0"

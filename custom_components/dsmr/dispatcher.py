@@ -46,6 +46,7 @@ class DSMR:
         self._time_between_update = time_between_update
         self._listeners: list[_Listener] = []
         self._contents_listeners: list[Callable[[Contents], None]] = []
+        self._loss_listeners: list[Callable[[None], None]] = []
         self._told_at = -time_between_update
         self._timer: asyncio.TimerHandle | None = None
 
@@ -81,6 +82,11 @@ class DSMR:
         if self.telegram is not None:
             callback(self.telegram.contents)
         return lambda: self._contents_listeners.remove(callback)
+
+    def listen_loss(self, callback: Callable[[None], None]) -> Unsubscribe:
+        """Call back each time that the port is closed, or could not be opened."""
+        self._loss_listeners.append(callback)
+        return lambda: self._loss_listeners.remove(callback)
 
     async def run(self) -> None:
         """Drain the queue until cancelled."""
@@ -120,6 +126,8 @@ class DSMR:
 
     def _disconnected(self) -> None:
         self._cancel_timer()
+        for callback in self._loss_listeners[:]:
+            self._call(callback, None)
         if self.telegram is None:
             return
         self.telegram = None

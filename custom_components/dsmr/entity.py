@@ -1,36 +1,217 @@
 """How does Home Assistant see a reading?"""
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import override
+from typing import Any, Final, override
 
-from homeassistant.core import callback
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
 
-from .descriptions import DSMRSensorDescription
+from .const import CONF_SERIAL_ID, CONF_SERIAL_ID_GAS, DOMAIN
+from .descriptions import DSMRSensorDescription, Shows
 from .dispatcher import DSMR, Unsubscribe
-from .models import ELECTRICITY, Reading, ReadingKey
+from .maker import described
+from .migration import adopt_gas
+from .models import ELECTRICITY, MBusType, Reading, ReadingKey, Telegram
+from .obis import MBUS_READING
 from .roster import Slot
 from .versions import Version
 
 NO_METER = "no meter"
 """The `ReadingKey.meter` of a slot without a meter: no telegram has it."""
 
+# By the built-in's device names: what a meter is called.
+DEVICES: Final[Mapping[MBusType, str]] = {
+    MBusType.ELECTRICITY: "second_electricity_meter",
+    MBusType.GAS: "gas_meter",
+    MBusType.HEAT: "heat_meter",
+    MBusType.HEAT_FLOW: "heat_meter",
+    MBusType.WATER: "water_meter",
+    MBusType.WARM_WATER: "water_meter",
+    MBusType.COOLING_RETURN: "cooling_meter",
+    MBusType.COOLING_FLOW: "cooling_meter",
+    MBusType.HEAT_COOLING: "cooling_meter",
+}
+# What the built-in calls the reading of a gas meter that it does not know by its identifier.
+_GAS_READINGS: Final[Mapping[str, str]] = {
+    "2.2": "gas_meter_reading",
+    "4": "hourly_gas_meter_reading",
+}
+# What the built-in calls what has another key here …
+_KEYS: Final[Mapping[str, str]] = {
+    "current_average_demand": "belgium_current_average_demand",
+    "maximum_demand_current_month": "belgium_maximum_demand_current_month",
+    "electricity_combined": "eon_hu_electricity_combined",
+    "instantaneous_power_factor_total": "eon_hu_instantaneous_power_factor_total",
+    "instantaneous_power_factor_l1": "eon_hu_instantaneous_power_factor_l1",
+    "instantaneous_power_factor_l2": "eon_hu_instantaneous_power_factor_l2",
+    "instantaneous_power_factor_l3": "eon_hu_instantaneous_power_factor_l3",
+}
+# … and in Belgium alone, where it also has another name.
+BELGIAN: Final[Mapping[str, str]] = {
+    "actual_threshold_electricity": "max_power_per_phase",
+    "fuse_threshold_l1": "max_current_per_phase",
+}
+
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """What the entities of one P1 port have in common.
+class Identity(ABC):
+    """What the entities of one P1 port have in common: how they are told apart, and called.
 
     Attributes:
         version: the kind of meter.
-        unique_id: what begins their unique ids.
-        name: what begins their names, or "".
         precision: digits after the decimal point of every numeric value.
     """
 
     version: Version
-    unique_id: str
-    name: str
     precision: int
+
+    @abstractmethod
+    def unique_id(self, description: DSMRSensorDescription, slot: Slot | None) -> str:
+        """Return the unique id of the entity that shows a reading of the meter in a slot."""
+
+    @abstractmethod
+    def label(self, entity: DSMREntity) -> None:
+        """Give an entity its name, and the device that it belongs to."""
+
+    @abstractmethod
+    def device(self, slot: Slot | None) -> tuple[str, str] | None:
+        """Return what a meter's device is known by, or None where meters have no devices."""
+
+    @abstractmethod
+    def meet(self, slots: Iterable[Slot], telegram: Telegram | None) -> None:
+        """Get to know the meters: the one of the port, and those in the slots."""
+
+
+@dataclass(frozen=True, slots=True)
+class YamlIdentity(Identity):
+    """Of a port of configuration.yaml: no devices, and names as its users know them.
+
+    Attributes:
+        prefix: what begins the unique ids.
+        name: what begins the names, or "".
+    """
+
+    prefix: str
+    name: str
+
+    @override
+    def unique_id(self, description: DSMRSensorDescription, slot: Slot | None) -> str:
+        number = _number(slot)
+        return f"{self.prefix}_{description.key}" + (f"_{number}" if number else "")
+
+    @override
+    def label(self, entity: DSMREntity) -> None:
+        # Which of the two registers is the low one, the country says.
+        tariff_1, tariff_2, *_ = self.version.tariffs
+        name = entity.entity_description.yaml_name.format(tariff_1=tariff_1, tariff_2=tariff_2)
+        entity.called(" ".join(part for part in (self.name, name, _number(entity.slot)) if part))
+
+    @override
+    def device(self, slot: Slot | None) -> None:
+        return None
+
+    @override
+    def meet(self, slots: Iterable[Slot], telegram: Telegram | None) -> None:
+        pass
+
+
+def _number(slot: Slot | None) -> str:
+    """Return the number that the second meter of a kind has behind the first one's names."""
+    return str(slot.number) if slot is not None and slot.number > 1 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryIdentity(Identity):
+    """Of a config entry: unique ids, devices and English names as in the built-in `dsmr`.
+
+    Attributes:
+        hass: where the devices are registered.
+        entry: the config entry.
+    """
+
+    hass: HomeAssistant
+    entry: ConfigEntry[Any]
+
+    @override
+    def unique_id(self, description: DSMRSensorDescription, slot: Slot | None) -> str:
+        serial = self._serial(slot)
+        if slot is not None and _is_reading(description):
+            key = self._gas_reading(slot)
+            return f"{serial}_{key}" if key else serial
+        key = _KEYS.get(description.key, description.key)
+        if self.version.key == "5B" and key in BELGIAN:
+            key = f"belgium_{BELGIAN[key]}"
+        return f"{serial}_{key}"
+
+    @override
+    def label(self, entity: DSMREntity) -> None:
+        name = entity.entity_description.translation_key
+        if self.version.key == "5B":
+            name = BELGIAN.get(entity.entity_description.key, name)
+        entity.belongs_to(DeviceInfo(identifiers={self.device(entity.slot)}), name)
+
+    @override
+    def device(self, slot: Slot | None) -> tuple[str, str]:
+        serial = self._serial(slot)
+        if slot is not None and serial == self._serial(None):
+            return DOMAIN, f"{serial}_{DEVICES[slot.type]}"
+        return DOMAIN, serial
+
+    @override
+    @callback
+    def meet(self, slots: Iterable[Slot], telegram: Telegram | None) -> None:
+        devices = dr.async_get(self.hass)
+        serial = self.entry.data.get(CONF_SERIAL_ID) or ""
+        electricity = devices.async_get_or_create(
+            config_entry_id=self.entry.entry_id,
+            identifiers={self.device(None)},
+            translation_key="electricity_meter",
+            sw_version=self.version.label,
+            **described(serial, telegram.header if telegram else ""),
+        )
+        for slot in slots:
+            identifier = self.device(slot)
+            device = devices.async_get_or_create(
+                config_entry_id=self.entry.entry_id,
+                identifiers={identifier},
+                translation_key=DEVICES[slot.type],
+                via_device_id=electricity.id,
+                **described(_identifier(slot), ""),
+            )
+            if slot.type is MBusType.GAS and not self._gas_reading(slot):
+                adopt_gas(self.hass, self.entry.entry_id, self._serial(slot), device.id)
+
+    def _serial(self, slot: Slot | None) -> str:
+        """Return what begins the unique ids of a meter's entities."""
+        electricity = str(self.entry.data.get(CONF_SERIAL_ID) or self.entry.entry_id)
+        if slot is None:
+            return electricity
+        gas = str(self.entry.data.get(CONF_SERIAL_ID_GAS) or self.entry.entry_id)
+        if self._gas_reading(slot):
+            return gas
+        if identifier := _identifier(slot):
+            return identifier
+        behind = gas if slot.type is MBusType.GAS else electricity
+        return f"{behind}_{slot.identity.removeprefix('channel ')}"
+
+    def _gas_reading(self, slot: Slot) -> str:
+        """Return the built-in's key for a gas meter that is not known by its identifier."""
+        first = slot.type is MBusType.GAS and slot.number == 1
+        return _GAS_READINGS.get(self.version.key, "") if first else ""
+
+
+def _is_reading(description: DSMRSensorDescription) -> bool:
+    return description.obis == MBUS_READING and description.shows is Shows.VALUE
+
+
+def _identifier(slot: Slot) -> str:
+    """Return the identifier of the meter in a slot, or "" where it has none."""
+    return "" if slot.identity.startswith("channel ") else slot.identity
 
 
 class DSMREntity(Entity):
@@ -62,17 +243,25 @@ class DSMREntity(Entity):
         self._key: ReadingKey | None = None
         self._is_added = False
         self._unsubscribe: Unsubscribe | None = None
-        # The second gas meter's sensors have the first one's names and a number.
-        number = slot.number if slot is not None and slot.number > 1 else None
-        self._attr_unique_id = f"{identity.unique_id}_{description.key}"
-        # Which of the two registers is the low one, the country says.
-        tariff_1, tariff_2, *_ = identity.version.tariffs
-        self._attr_name = description.yaml_name.format(tariff_1=tariff_1, tariff_2=tariff_2)
-        if identity.name:
-            self._attr_name = f"{identity.name} {self._attr_name}"
-        if number:
-            self._attr_unique_id += f"_{number}"
-            self._attr_name += f" {number}"
+        self._attr_unique_id = identity.unique_id(description, slot)
+        identity.label(self)
+
+    @callback
+    def called(self, name: str) -> None:
+        """Have a name that stands for itself."""
+        self._attr_name = name
+
+    @callback
+    def renamed(self, unique_id: str) -> None:
+        """Have another unique id: the meter was replaced."""
+        self._attr_unique_id = unique_id
+
+    @callback
+    def belongs_to(self, device: DeviceInfo, translation_key: str | None) -> None:
+        """Belong to a device, and have a translated name behind that of the device."""
+        self._attr_has_entity_name = True
+        self._attr_device_info = device
+        self._attr_translation_key = translation_key
 
     @override
     async def async_added_to_hass(self) -> None:

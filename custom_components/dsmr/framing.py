@@ -69,6 +69,43 @@ class Framer:
         return chunk[starts[-1] :] if starts else None
 
 
+# A packet of an RFXtrx receiver with a P1 input: how many bytes follow, its type, its subtype and a
+# number; then a piece of a telegram. The second and the third never stand in a telegram.
+_PACKET = re.compile(rb"(.)\x62\x01.", re.DOTALL)
+
+
+class RFXtrxPackets:
+    """Takes the pieces of telegrams out of packets; what other transmitters sent is left out.
+
+    Holds less than 256 bytes and what has come last.
+    """
+
+    def __init__(self) -> None:
+        """Start with no bytes held."""
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes as they came, cut anywhere, and return what the packets hold that they end."""
+        self._buffer += data
+        pieces = bytearray()
+        position = 0
+        while head := _PACKET.search(self._buffer, position):
+            end = head.start() + 1 + head[1][0]
+            if end > len(self._buffer):
+                position = head.start()
+                break
+            pieces += self._buffer[head.end() : end]
+            position = max(end, head.end())
+        else:
+            position = max(position, len(self._buffer) - 3)
+        del self._buffer[:position]
+        return bytes(pieces)
+
+    def clear(self) -> None:
+        """Forget what has come."""
+        self._buffer.clear()
+
+
 # An encrypted telegram is a DLMS general-global-cipher APDU (IEC 62056-5-3): its tag, the system
 # title of 8 bytes, the length of all that follows in one of the three forms of BER, the security
 # control byte (security suite 0, authenticated and encrypted; the bit for a broadcast key is not

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -141,24 +141,65 @@ class Disconnected:
 type Event = Connected | TelegramReceived | Disconnected
 
 
+class Cause(StrEnum):
+    """Why no telegrams come from a P1 port."""
+
+    NO_SUCH_PORT = "no_such_port"
+    NO_PERMISSION = "no_permission"
+    BUSY = "busy"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    NOT_READY = "not_ready"
+    FAILED = "failed"
+    LOST = "lost"
+    SILENT = "silent"
+    NO_TELEGRAM = "no_telegram"
+    CHECKSUM = "checksum"
+    NO_KEY = "no_key"
+    WRONG_KEY = "wrong_key"
+    UNEXPECTED = "unexpected"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What the operator of an encrypted meter gives its owner.
+
+    Attributes:
+        encryption: 16 bytes, for one meter alone.
+        authentication: 16 bytes, or None where the owner has none.
+    """
+
+    encryption: bytes = field(repr=False)
+    authentication: bytes | None = field(default=None, repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How to reach a P1 port.
+    """How to reach a P1 port and to read what comes from it.
 
     Attributes:
         url: a serial device's path, or a URL that serialx opens.
         longest_retry: the most seconds between two attempts to open it.
+        keys: what telegrams are decrypted with that come encrypted.
+        detects: whether the version of the meter may turn out to be another one.
+        rfxtrx: whether an RFXtrx receiver passes telegrams on in its packets.
     """
 
     url: str
     longest_retry: float
+    keys: Keys | None = None
+    detects: bool = False
+    rfxtrx: bool = False
 
     @property
     def name(self) -> str:
         """The port as it may stand in a log: without user, password and keys."""
-        url = urlsplit(self.url)
-        if not url.scheme or not url.netloc:
+        if "://" not in self.url:
             return self.url
+        try:
+            url = urlsplit(self.url)
+        except ValueError:
+            return f"{self.url.partition('://')[0]}://…"
         return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
 
 
@@ -168,6 +209,7 @@ class Counters:
 
     telegrams: int = 0
     checksum_failures: int = 0
+    decryption_failures: int = 0
     unreadable_lines: int = 0
     dropped: int = 0
     connections: int = 0

@@ -1,15 +1,45 @@
 """How do telegrams get here? The reader loop: open, watch, close, wait, open again."""
 
 import asyncio
-from typing import override
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+import errno
+from socket import gaierror
+from statistics import median_low
+import traceback
+from typing import Final, override
 
-from serialx import SerialException, create_serial_connection
+from serialx import (
+    BaseSerialTransport,
+    SerialException,
+    UnsupportedSetting,
+    create_serial_connection,
+)
+from serialx.platforms.serial_rfc2217 import RFC2217SerialTransport
+from serialx.platforms.serial_rfc2217.types import (
+    Rfc2217Command,
+    SetLinestateMaskCmd,
+    SetModemstateMaskCmd,
+)
 
 from .const import LOGGER
-from .framing import Framer
-from .models import Connected, Connection, Counters, Disconnected, Event, TelegramReceived
+from .decryption import Decryption, DecryptionError
+from .detection import Search, recognise
+from .framing import EncryptedFramer, Framer, RFXtrxPackets
+from .models import (
+    Cause,
+    Connected,
+    Connection,
+    Counters,
+    Disconnected,
+    Event,
+    Telegram,
+    TelegramReceived,
+)
 from .telegram import ChecksumError, Decoder
-from .versions import Version
+from .versions import OTHERS, Version
 
 QUEUE_SIZE = 64
 """Events that wait while Home Assistant is busy: a minute of DSMR 5."""
@@ -21,15 +51,77 @@ CONNECT_TIMEOUT = 3.5
 """Seconds for a host to answer: its first three packets go out at 0, 1 and 3 s (RFC 6298)."""
 OPEN_TIMEOUT = 15.0
 """Seconds for everything else that opening may do, such as the handshake of a serial proxy."""
+CLOSE_TIMEOUT = 0.5
+"""Seconds that are waited for a port to close; it goes on closing by itself."""
 SILENCE = 3.5
 """Telegram intervals without a telegram after which the meter counts as silent …"""
 SHORTEST_SILENCE = 12.0
 """… but never before as many seconds: some meters of a version that talks every second send every
 ten."""
+GAPS = 3
+"""Pauses between telegrams from which the interval is learnt, the middle one counting. An outage is
+one of them; so the first one alone says nothing."""
+HEARD = 3
+"""Telegrams that are kept for the diagnostics."""
+REFUSED = 5
+"""Frames in a row that can't be decrypted, after which it is the key and not the line."""
+DOUBT = 60.0
+"""Seconds without a telegram, though bytes come, after which a version that was found out before is
+looked for again."""
+
+_CAUSES: Final = {
+    errno.ENOENT: Cause.NO_SUCH_PORT,
+    errno.ENODEV: Cause.NO_SUCH_PORT,
+    errno.ENXIO: Cause.NO_SUCH_PORT,
+    errno.EACCES: Cause.NO_PERMISSION,
+    errno.EPERM: Cause.NO_PERMISSION,
+    errno.EBUSY: Cause.BUSY,
+    errno.ECONNREFUSED: Cause.REFUSED,
+    errno.EHOSTUNREACH: Cause.UNREACHABLE,
+    errno.EHOSTDOWN: Cause.UNREACHABLE,
+    errno.ENETUNREACH: Cause.UNREACHABLE,
+    errno.ENETDOWN: Cause.UNREACHABLE,
+    errno.ETIMEDOUT: Cause.UNREACHABLE,
+}
+_WORDS: Final = {
+    Cause.NO_SUCH_PORT: "there is no such port",
+    Cause.NO_PERMISSION: "the port may not be opened",
+    Cause.BUSY: "another program has the port",
+    Cause.REFUSED: "the host refuses the connection",
+    Cause.UNREACHABLE: "the host can't be reached",
+    Cause.NOT_READY: "what opens the port is not there yet",
+    Cause.FAILED: "the port can't be opened",
+    Cause.LOST: "the connection was lost",
+    Cause.SILENT: "nothing comes at all",
+    Cause.NO_TELEGRAM: "bytes come, but no telegram",
+    Cause.CHECKSUM: "the telegrams are damaged",
+    Cause.NO_KEY: "the telegrams are encrypted, and there is no key",
+    Cause.WRONG_KEY: "the key does not fit",
+    Cause.UNEXPECTED: "that should not happen",
+}
 
 
 class SilentError(Exception):
     """The port is open, and no telegram comes."""
+
+
+class _RFC2217Transport(RFC2217SerialTransport):
+    """RFC 2217, also where the server does not acknowledge all commands.
+
+    serialx asks to be notified of changes of modem and line state and waits for an acknowledgement.
+    ser2net (4.3.11) takes the two commands, begins to notify, and acknowledges neither. Nobody here
+    wants to know the states.
+    """
+
+    @override
+    async def _send_and_wait(self, cmd: Rfc2217Command) -> Rfc2217Command:
+        if isinstance(cmd, (SetModemstateMaskCmd, SetLinestateMaskCmd)):
+            self._send_command(cmd)
+            return cmd
+        return await super()._send_and_wait(cmd)
+
+
+_TRANSPORTS: Final[dict[str, type[BaseSerialTransport]]] = {"rfc2217": _RFC2217Transport}
 
 
 class _Protocol(asyncio.Protocol):
@@ -49,13 +141,32 @@ class _Protocol(asyncio.Protocol):
             self.lost.set_result(exc)
 
 
+@dataclass(slots=True)
+class _Fruitless:
+    """What has come since the last telegram that passed, or since the last loss.
+
+    Attributes:
+        bytes: whether any byte has.
+        damaged: whether a telegram has whose bytes are not those that the meter sent.
+        sealed: whether an encrypted one has, where there is no key.
+    """
+
+    bytes: bool = False
+    damaged: bool = False
+    sealed: bool = False
+
+
 class Reader:
     """Keeps a P1 port open and puts what happens there on a queue.
 
     Attributes:
         connection: where the port is.
-        version: the kind of meter there.
+        version: the kind of meter there; `OTHERS` as long as it is to be found out.
         counters: telegrams, checksum failures, connections and the last cause of a loss.
+        cause: why no telegrams come, or None while they do and as long as it is not known.
+        looks_like: the version of which telegrams that did not pass look, where it is another.
+        heard: the last telegrams, decrypted, whether they passed or not, each with when it came in
+            seconds of the event loop's clock.
     """
 
     def __init__(
@@ -64,99 +175,300 @@ class Reader:
         version: Version,
         decoder: Decoder,
         queue: asyncio.Queue[Event],
+        *,
+        not_ready: tuple[type[Exception], ...] = (),
     ) -> None:
-        """Prepare to read; `run` does it."""
+        """Prepare to read; `run` does it.
+
+        Args:
+            connection: where the port is.
+            version: the kind of meter there, or `OTHERS` to find it out.
+            decoder: reads telegrams of this version.
+            queue: where events go.
+            not_ready: what opening raises, beside OSError and SerialException, when the port is
+                another integration's that is not set up yet.
+        """
         self.connection = connection
         self.counters: Counters = decoder.counters
         self.version = version
+        self.cause: Cause | None = None
+        self.looks_like: Version | None = None
+        self.heard: deque[tuple[float, bytes]] = deque(maxlen=HEARD)
         self._decoder = decoder
         self._queue = queue
-        self._framer = Framer()
-        self._last_telegram = 0.0
+        self._decryption = self._decryption_as_of(version)
+        self._not_ready = not_ready
+        self._failures: tuple[type[Exception], ...] = (
+            OSError,
+            SerialException,
+            SilentError,
+            *not_ready,
+        )
+        self._packets = RFXtrxPackets() if connection.rfxtrx else None
+        self._plain = Framer()
+        self._encrypted = EncryptedFramer()
+        self._protocol: _Protocol | None = None
+        self._serial = version.serial
+        self._search = Search(connection.url) if version is OTHERS else None
+        self._found = asyncio.Event()
+        self._is_open = False
+        self._fruitless = _Fruitless()
+        self._refused = 0
+        self._waiting_since = 0.0
+        self._doubt_since = 0.0
+        self._telegram_at: float | None = None
+        self._gaps: deque[float] = deque(maxlen=GAPS)
         self._available = True
+        self._said: set[tuple[str, type[Exception]]] = set()
         self._longest_retry = min(LONGEST_RETRY, connection.longest_retry)
 
     async def run(self) -> None:
         """Read until cancelled. No error ends it; on cancellation the port is closed."""
         pause = FIRST_RETRY
+        self._doubt_since = asyncio.get_running_loop().time()
         while True:
             telegrams = self.counters.telegrams
             try:
                 await self._read()
-            except (OSError, SerialException, SilentError) as error:
-                self._lost(str(error) or type(error).__name__)
+            except self._failures as error:
+                if self._turns(error):
+                    await asyncio.sleep(FIRST_RETRY)
+                    continue
+                self._lost(self._cause_of(error), error)
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Somebody else's: a library has cancelled what it was waiting for.
+                self._lost(Cause.UNEXPECTED, error)
             except Exception as error:
-                LOGGER.exception("Unexpected error while reading %s", self.connection.name)
-                self._lost(f"{type(error).__name__}: {error}")
-            self._put(Disconnected())
+                self._unexpected(f"while reading {self.connection.name}", error)
+                self._lost(Cause.UNEXPECTED, error)
+            if not self._is_open:
+                self._put(Disconnected())
+            self._fruitless = _Fruitless()
             if self.counters.telegrams > telegrams:
                 pause = FIRST_RETRY
             await asyncio.sleep(min(pause, self._longest_retry))
             pause = min(2 * pause, self._longest_retry)
 
+    async def found(self) -> Version:
+        """Wait until the version has turned out to be another one, and return it."""
+        await self._found.wait()
+        self._found.clear()
+        return self.version
+
     async def _read(self) -> None:
         """Open the port and stay on it until it is lost or silent."""
         loop = asyncio.get_running_loop()
-        self._framer.clear()
-        serial = self.version.serial
-        protocol = _Protocol(self)
+        if self._packets is not None:
+            self._packets.clear()
+        self._plain.clear()
+        self._encrypted.clear()
+        self._is_open = False
+        if self._search is not None:
+            self._serial = self._search.begin()
+        self._protocol = protocol = _Protocol(self)
         async with asyncio.timeout(OPEN_TIMEOUT):
             transport, _ = await create_serial_connection(
                 loop,
                 lambda: protocol,
                 self.connection.url,
-                baudrate=serial.baudrate,
-                byte_size=serial.byte_size,
-                parity=serial.parity,
+                baudrate=self._serial.baudrate,
+                byte_size=self._serial.byte_size,
+                parity=self._serial.parity,
                 connect_timeout=CONNECT_TIMEOUT,
+                transport_cls=_TRANSPORTS.get(_scheme(self.connection.url)),
             )
         try:
+            self._is_open = True
             self.counters.connections += 1
             self._put(Connected())
-            self._last_telegram = loop.time()
+            self._waiting_since = loop.time()
             error = await self._watch(protocol.lost)
+            # Before the port is closed: a serial proxy that is gone may keep that waiting.
+            self._put(Disconnected())
         finally:
             transport.abort()
-            await transport.wait_closed()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await transport.wait_closed()
         raise error or ConnectionResetError("the other side closed the connection")
 
     async def _watch(self, lost: asyncio.Future[Exception | None]) -> Exception | None:
         """Wait for the loss of the connection, and for no longer than the meter may be silent."""
         loop = asyncio.get_running_loop()
-        patience = max(SHORTEST_SILENCE, SILENCE * self.version.interval)
         while True:
-            deadline = self._last_telegram + patience
-            if deadline <= loop.time():
-                raise SilentError(f"no telegram for {patience:.0f} s")
-            done, _ = await asyncio.wait({lost}, timeout=deadline - loop.time())
+            patience = self._patience()
+            left = self._waiting_since + patience - loop.time()
+            if left <= 0:
+                return SilentError(f"no telegram for {patience:.0f} s")
+            # What is learnt meanwhile may make it shorter.
+            done, _ = await asyncio.wait({lost}, timeout=min(left, SHORTEST_SILENCE))
             if done:
                 return lost.result()
+
+    def _patience(self) -> float:
+        """Return the seconds for which the meter may be silent."""
+        if self._search is not None and self._search.patience is not None:
+            return self._search.patience
+        interval: float = self.version.interval
+        if len(self._gaps) > 1:
+            interval = max(interval, median_low(self._gaps))
+        return max(SHORTEST_SILENCE, SILENCE * interval)
+
+    def _turns(self, error: Exception) -> bool:
+        """After a failure: return whether other settings have their turn now."""
+        now = asyncio.get_running_loop().time()
+        if self._search is not None:
+            if not self._fruitless.sealed and _is_of_settings(error) and self._search.turn():
+                return True
+            if self.version is not OTHERS:
+                # It is the meter, or the line; what was known is as good as before.
+                self._serial, self._search, self._doubt_since = self.version.serial, None, now
+        elif self._is_doubtful(now):
+            self._search = Search(self.connection.url)
+        return False
+
+    def _is_doubtful(self, now: float) -> bool:
+        """Return whether the version may be another one than the one that was found before."""
+        late = now - self._doubt_since >= DOUBT
+        return self.connection.detects and self._fruitless.bytes and late
 
     def received(self, data: bytes) -> None:
         """Take bytes from the port."""
         now = asyncio.get_running_loop().time()
-        for frame in self._framer.feed(data):
-            try:
-                telegram = self._decoder.decode(frame, now)
-            except ChecksumError as error:
-                self.counters.checksum_failures += 1
-                LOGGER.debug("A telegram from %s is dropped: %s", self.connection.name, error)
-                continue
-            except Exception:
-                LOGGER.exception("Unexpected error in a telegram from %s", self.connection.name)
-                continue
-            self.counters.telegrams += 1
-            self._last_telegram = now
-            if not self._available:
-                self._available = True
-                LOGGER.warning("Telegrams come from %s again", self.connection.name)
-            self._put(TelegramReceived(telegram))
+        self._fruitless.bytes = True
+        if self._packets is not None:
+            data = self._packets.feed(data)
+        for frame in self._plain.feed(data):
+            self._take(frame, now)
+        for sealed in self._encrypted.feed(data):
+            for frame in self._opened(sealed):
+                self._take(frame, now, encrypted=True)
+        if self._search is None or self._protocol is None:
+            return
+        framed = self._fruitless.sealed or self._fruitless.damaged
+        if self._search.is_hopeless(data) and not framed:
+            self._protocol.connection_lost(SilentError("bytes come that are in no telegram"))
 
-    def _lost(self, cause: str) -> None:
-        self.counters.last_cause = cause
+    def _opened(self, frame: bytes) -> Iterator[bytes]:
+        """Yield the telegram in an encrypted frame."""
+        if self._decryption is None:
+            self._fruitless.sealed = True
+            return
+        try:
+            text = self._decryption.decrypt(frame)
+        except DecryptionError as error:
+            self.counters.decryption_failures += 1
+            self._fruitless.damaged = True
+            self._refused += 1
+            LOGGER.debug("A frame from %s is dropped: %s", self.connection.name, error)
+            if self._refused == REFUSED:
+                self.cause = Cause.WRONG_KEY
+                LOGGER.warning("No telegram from %s can be read: %s", self.connection.name, error)
+            return
+        # Whether a line end belongs to the telegram is not for the frame to say.
+        yield from Framer().feed(text + b"\r\n")
+
+    def _decryption_as_of(self, version: Version) -> Decryption | None:
+        keys = self.connection.keys
+        return Decryption(keys, version.authentication_key) if keys else None
+
+    def _take(self, frame: bytes, now: float, *, encrypted: bool = False) -> None:
+        """Read a telegram, of whichever version where that is to be found out."""
+        self.heard.append((now, frame))
+        version = self.version
+        if self._search is not None:
+            version = recognise(frame, encrypted=encrypted)
+        decoder = self._decoder if version is self.version else self._decoder.of(version)
+        try:
+            telegram = decoder.decode(frame, now)
+        except ChecksumError as error:
+            self.counters.checksum_failures += 1
+            self._fruitless.damaged = True
+            looks_like = recognise(frame, encrypted=encrypted)
+            self.looks_like = looks_like if looks_like is not self.version else None
+            LOGGER.debug("A telegram from %s is dropped: %s", self.connection.name, error)
+        except Exception as error:
+            self._unexpected(f"in a telegram from {self.connection.name}", error)
+        else:
+            self._settle(version, decoder)
+            self._passed(telegram, now)
+
+    def _settle(self, version: Version, decoder: Decoder) -> None:
+        """End the search with the version of a telegram that passed."""
+        self._search = None
+        if version is not self.version:
+            self.version, self._decoder = version, decoder
+            self._decryption = self._decryption_as_of(version)
+            LOGGER.info("The meter at %s speaks %s", self.connection.name, version.label)
+            self._found.set()
+
+    def _passed(self, telegram: Telegram, now: float) -> None:
+        """Put a telegram on the queue, and learn from it."""
+        self.counters.telegrams += 1
+        self.cause = self.looks_like = None
+        self._refused = 0
+        self._fruitless = _Fruitless()
+        if self._telegram_at is not None and now > self._telegram_at:
+            self._gaps.append(now - self._telegram_at)
+        self._telegram_at = self._waiting_since = self._doubt_since = now
+        if not self._available:
+            self._available = True
+            LOGGER.warning("Telegrams come from %s again", self.connection.name)
+        self._put(TelegramReceived(telegram))
+
+    def _diagnosis(self) -> Cause:
+        """Return why an open port is silent."""
+        if self._refused >= REFUSED:
+            return Cause.WRONG_KEY
+        if self._fruitless.sealed:
+            return Cause.NO_KEY
+        if self._fruitless.damaged:
+            return Cause.CHECKSUM
+        return Cause.NO_TELEGRAM if self._fruitless.bytes else Cause.SILENT
+
+    def _cause_of(self, error: Exception) -> Cause:
+        """Return what an error means that came in opening a port, or from an open one."""
+        if isinstance(error, SilentError):
+            return self._diagnosis()
+        if isinstance(error, self._not_ready):
+            return Cause.NOT_READY
+        if isinstance(error, gaierror):
+            return Cause.UNREACHABLE
+        cause = _CAUSES.get(getattr(error, "errno", None) or 0)
+        if cause is not None:
+            return cause
+        if self._is_open:
+            return Cause.LOST
+        # Not every way to a network port tells the number of its error.
+        network = isinstance(error, (TimeoutError, ConnectionError))
+        return Cause.UNREACHABLE if network else Cause.FAILED
+
+    def _lost(self, cause: Cause, error: BaseException) -> None:
+        self.cause = cause
+        text = self._without_secrets(str(error))
+        if not text or cause is Cause.UNEXPECTED:
+            text = f"{type(error).__name__}: {text}".rstrip(": ")
+        self.counters.last_cause = f"{text} ({_WORDS[cause]})"
         if self._available:
             self._available = False
-            LOGGER.warning("No telegrams from %s: %s", self.connection.name, cause)
+            LOGGER.warning(
+                "No telegrams from %s: %s", self.connection.name, self.counters.last_cause
+            )
+
+    def _unexpected(self, where: str, error: Exception) -> None:
+        """Log an error that nobody has foreseen, with its traceback, once for each kind."""
+        if (kind := (where, type(error))) in self._said:
+            return
+        self._said.add(kind)
+        trace = self._without_secrets("".join(traceback.format_exception(error)))
+        LOGGER.error("Unexpected error %s: %s", where, trace)
+
+    def _without_secrets(self, text: str) -> str:
+        """Return an error's text for the log: it may name the URL with what is secret in it."""
+        return text.replace(self.connection.url, self.connection.name)
 
     def _put(self, event: Event) -> None:
         """Queue an event; where there is no room the oldest goes."""
@@ -164,3 +476,18 @@ class Reader:
             self._queue.get_nowait()
             self.counters.dropped += 1
         self._queue.put_nowait(event)
+
+
+def _is_of_settings(error: Exception) -> bool:
+    """Return whether other settings may do where these failed.
+
+    Not every adapter has seven bits: then the system calls the argument invalid.
+    """
+    invalid = getattr(error, "errno", None) == errno.EINVAL
+    return invalid or isinstance(error, (SilentError, UnsupportedSetting))
+
+
+def _scheme(url: str) -> str:
+    """Return how a URL begins, also one that makes no sense; "" for a device."""
+    scheme, separator, _ = url.partition("://")
+    return scheme.lower() if separator else ""

@@ -11,7 +11,7 @@ from .derivation import derivable
 from .descriptions import DIAGNOSTIC_LINES, SENSORS, DSMRSensorDescription
 from .models import ELECTRICITY, Contents, MBusMeter, MBusType
 from .obis import FLOW, MBUS_READING, MBUS_READINGS
-from .versions import Version
+from .versions import VERSIONS, Version
 
 STORAGE_VERSION: Final = 1
 
@@ -48,23 +48,40 @@ class Roster:
     _store: Store[dict[str, Any]] | None = field(default=None, repr=False)
 
     @classmethod
-    async def load(cls, hass: HomeAssistant, unique_id: str, version: Version) -> Roster:
+    async def load(
+        cls, hass: HomeAssistant, port_id: str, version: Version, *, presume: bool = True
+    ) -> Roster:
         """Return what was remembered of a P1 port, or what its version may send.
 
         Args:
             hass: where it is stored.
-            unique_id: what begins the unique ids of the port's entities.
+            port_id: what begins the unique ids of the port's entities, or its entry's id.
             version: the kind of meter.
+            presume: whether all that the version may send is presumed until telegrams have come;
+                otherwise nothing is.
         """
-        store: Store[dict[str, Any]] = Store(hass, STORAGE_VERSION, f"{DOMAIN}.{unique_id}")
+        store = _store(hass, port_id)
         stored = await store.async_load()
         if stored is not None and stored["version"] == version.key:
             slots = [Slot(MBusType(type_), *rest) for type_, *rest in stored["slots"]]
             return cls(set(stored["lines"]), slots, learnt=True, _store=store)
+        if not presume:
+            return cls(set(), [], learnt=True, _store=store)
         lines = set(version.electricity)
         gas = any(reading in version.mbus for reading in MBUS_READINGS)
         slots = [Slot(MBusType.GAS, 1, "")] if gas else []
         return cls(lines | derivable(lines), slots, _store=store)
+
+    @staticmethod
+    async def version(hass: HomeAssistant, port_id: str) -> Version | None:
+        """Return the version that a P1 port had when it was last remembered, or None."""
+        stored = await _store(hass, port_id).async_load()
+        return VERSIONS.get(stored["version"]) if stored else None
+
+    @staticmethod
+    async def forget(hass: HomeAssistant, port_id: str) -> None:
+        """Remember a P1 port no longer."""
+        await _store(hass, port_id).async_remove()
 
     async def save(self, version: Version) -> None:
         """Remember it for the next start."""
@@ -120,6 +137,10 @@ class Roster:
         if contents is not None:
             sent |= {key.obis for key in contents.keys if key.meter == slot.identity}
         return [d for d in SENSORS if slot.type in d.mbus and d.obis in sent]
+
+
+def _store(hass: HomeAssistant, port_id: str) -> Store[dict[str, Any]]:
+    return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{port_id}")
 
 
 def _kind(type_: MBusType) -> tuple[MBusType, ...]:

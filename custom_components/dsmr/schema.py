@@ -7,10 +7,14 @@ from homeassistant.components.sensor import PLATFORM_SCHEMA as SENSOR_PLATFORM_S
 from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT, CONF_UNIQUE_ID
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
+from probatio import Secret  # Home Assistant's engine; as `voluptuous` it does not have this.
 import voluptuous as vol
 
 from .const import (
+    AUTO,
+    CONF_AUTHENTICATION_KEY,
     CONF_DSMR_VERSION,
+    CONF_ENCRYPTION_KEY,
     CONF_PRECISION,
     CONF_RECONNECT_INTERVAL,
     CONF_TIME_BETWEEN_UPDATE,
@@ -21,14 +25,15 @@ from .const import (
     DEFAULT_TCP_PORT,
     DEFAULT_TIME_BETWEEN_UPDATE,
 )
+from .decryption import read_key
 from .versions import VERSIONS
 
 
 def _version(value: Any) -> str:
     """Validate a DSMR version: YAML reads 5 as an int and 2.2 as a float."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    if text not in VERSIONS:
-        raise vol.Invalid(f"expected one of {', '.join(VERSIONS)}")
+    if text not in VERSIONS and text != AUTO:
+        raise vol.Invalid(f"expected one of {', '.join(VERSIONS)}, {AUTO}")
     return text
 
 
@@ -48,6 +53,33 @@ def _number[T: (int, float)](of: type[T], least: T, most: T) -> Callable[[Any], 
     return validate
 
 
+def _key(value: Any) -> bytes:
+    """Validate a key. What was written instead does not stand in the error."""
+    # Digits alone are a number in YAML, and of that the zeros at the beginning are lost.
+    if not isinstance(value, str):
+        raise vol.Invalid("expected 32 hexadecimal digits in quotes")
+    try:
+        return read_key(value)
+    except ValueError as error:
+        raise vol.Invalid(str(error)) from None
+
+
+def _keys(config: ConfigType) -> ConfigType:
+    """Validate that there is a key where there must be one, and none where it is of no use."""
+    version = config[CONF_DSMR_VERSION]
+    if version != AUTO and not VERSIONS[version].encrypted:
+        if given := {CONF_ENCRYPTION_KEY, CONF_AUTHENTICATION_KEY} & config.keys():
+            raise vol.Invalid(
+                f"telegrams of this version are not encrypted, {min(given)} is of no use",
+                path=[CONF_DSMR_VERSION],
+            )
+    elif CONF_ENCRYPTION_KEY not in config and (
+        version != AUTO or CONF_AUTHENTICATION_KEY in config
+    ):
+        raise vol.RequiredFieldInvalid("required key not provided", path=[CONF_ENCRYPTION_KEY])
+    return config
+
+
 def _where(config: ConfigType) -> ConfigType:
     """Validate the port: with a host the number of a TCP port, without a serial device or URL."""
     if not config[CONF_HOST]:
@@ -65,6 +97,8 @@ CONFIGURATION = vol.All(
             vol.Optional(CONF_PORT): cv.string,
             vol.Optional(CONF_HOST, default=""): cv.string,
             vol.Optional(CONF_DSMR_VERSION, default=DEFAULT_DSMR_VERSION): _version,
+            vol.Optional(Secret(CONF_ENCRYPTION_KEY)): _key,
+            vol.Optional(Secret(CONF_AUTHENTICATION_KEY)): _key,
             vol.Optional(CONF_PRECISION, default=DEFAULT_PRECISION): _number(int, 0, 9),
             vol.Optional(CONF_RECONNECT_INTERVAL, default=DEFAULT_RECONNECT_INTERVAL): _number(
                 float, 0.1, 86400.0
@@ -76,5 +110,6 @@ CONFIGURATION = vol.All(
             vol.Optional(CONF_UNIQUE_ID): cv.string,
         }
     ),
+    _keys,
     _where,
 )

@@ -1,7 +1,7 @@
 """The sensors of a P1 port: those that its version may have, then those that the meter has."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, override
@@ -11,29 +11,44 @@ from homeassistant.components.sensor import (
     SensorDeviceClass,
     SensorEntity,
 )
-from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT, CONF_UNIQUE_ID, EntityCategory
+from homeassistant.const import (
+    CONF_HOST,
+    CONF_NAME,
+    CONF_PORT,
+    CONF_UNIQUE_ID,
+    SERVICE_RELOAD,
+    EntityCategory,
+)
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import entity_registry as er
-from homeassistant.helpers.entity_platform import AddEntitiesCallback
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers.entity_platform import (
+    AddConfigEntryEntitiesCallback,
+    AddEntitiesCallback,
+)
 from homeassistant.helpers.typing import ConfigType, DiscoveryInfoType
 from homeassistant.util import slugify
 
 from .const import (
+    AUTO,
+    CONF_AUTHENTICATION_KEY,
     CONF_DSMR_VERSION,
+    CONF_ENCRYPTION_KEY,
     CONF_PRECISION,
     CONF_RECONNECT_INTERVAL,
     CONF_TIME_BETWEEN_UPDATE,
+    DEFAULT_PRECISION,
     DOMAIN,
+    LOGGER,
     YAML_PORTS,
+    YAML_UNIQUE_IDS,
 )
-from .descriptions import ANY_CHANGE, DSMRSensorDescription, Shows
-from .dispatcher import DSMR
-from .entity import DSMREntity, Identity
-from .models import Connection, Contents, Entry, Reading
-from .port import P1Port
+from .descriptions import ANY_CHANGE, POWER_KEY, DSMRSensorDescription, Shows
+from .entity import DSMREntity, EntryIdentity, Identity, YamlIdentity
+from .models import Connection, Contents, Entry, Keys, Reading
+from .port import DsmrConfigEntry, P1Port
 from .roster import Roster
 from .schema import CONFIGURATION
-from .versions import VERSIONS, Version
+from .versions import OTHERS, VERSIONS, Version
 
 PARALLEL_UPDATES = 0
 PLATFORM_SCHEMA = CONFIGURATION
@@ -71,39 +86,87 @@ async def async_setup_platform(
 ) -> None:
     """Set up the sensors of one `- platform: dsmr` of configuration.yaml."""
     host, port = config[CONF_HOST], config[CONF_PORT]
-    version = VERSIONS[config[CONF_DSMR_VERSION]]
+    keys = None
+    if CONF_ENCRYPTION_KEY in config:
+        keys = Keys(config[CONF_ENCRYPTION_KEY], config.get(CONF_AUTHENTICATION_KEY))
+    connection = Connection(
+        f"socket://{host}:{port}" if host else port,
+        longest_retry=config[CONF_RECONNECT_INTERVAL],
+        keys=keys,
+        detects=config[CONF_DSMR_VERSION] == AUTO,
+    )
+    taken = hass.data.setdefault(YAML_UNIQUE_IDS, set())
+    prefix = config.get(CONF_UNIQUE_ID) or _unique_id(hass, taken, config[CONF_NAME], connection)
+    if prefix in taken:
+        LOGGER.error(
+            "Two meters in configuration.yaml have the unique_id %r: one is left out", prefix
+        )
+        return
+    # Before anything is waited for: other meters are set up at the same time.
+    taken.add(prefix)
+    if connection.detects:
+        version = await Roster.version(hass, prefix) or OTHERS
+    else:
+        version = VERSIONS[config[CONF_DSMR_VERSION]]
     p1_port = P1Port(
         hass,
-        Connection(
-            f"socket://{host}:{port}" if host else port,
-            longest_retry=config[CONF_RECONNECT_INTERVAL],
-        ),
+        connection,
         version,
         config[CONF_TIME_BETWEEN_UPDATE],
+        await Roster.load(hass, prefix, version),
     )
-    identity = Identity(
-        version,
-        config.get(CONF_UNIQUE_ID) or _unique_id(hass, config[CONF_NAME], p1_port),
-        config[CONF_NAME],
-        config[CONF_PRECISION],
-    )
-    hass.data.setdefault(YAML_PORTS, {})[identity.unique_id] = p1_port
-    roster = await Roster.load(hass, identity.unique_id, version)
-    sensors = Sensors(hass, p1_port.dsmr, identity, roster, async_add_entities)
-    sensors.set_up()
-    p1_port.start(sensors.learn())
+    hass.data.setdefault(YAML_PORTS, {})[prefix] = p1_port
+
+    def begin() -> None:
+        version = p1_port.reader.version
+        identity = YamlIdentity(version, config[CONF_PRECISION], prefix, config[CONF_NAME])
+        Sensors(hass, p1_port, identity, async_add_entities).begin()
+
+    if version is not OTHERS:
+        begin()
+    if connection.detects:
+        p1_port.start(_follow(hass, p1_port, prefix, begin))
 
 
-def _unique_id(hass: HomeAssistant, name: str, p1_port: P1Port) -> str:
+async def _follow(
+    hass: HomeAssistant, p1_port: P1Port, prefix: str, begin: Callable[[], None]
+) -> None:
+    """Have the sensors of the version that is found out, until cancelled."""
+    while True:
+        before = p1_port.reader.version
+        version = await p1_port.reader.found()
+        roster = await Roster.load(hass, prefix, version, presume=False)
+        await roster.save(version)
+        if before is OTHERS:
+            p1_port.roster = roster
+            begin()
+        else:
+            # The sensors that there are, are of the version that it was thought to be.
+            await hass.services.async_call(DOMAIN, SERVICE_RELOAD)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant, entry: DsmrConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Set up the sensors of a config entry."""
+    identity = EntryIdentity(entry.runtime_data.reader.version, DEFAULT_PRECISION, hass, entry)
+    Sensors(hass, entry.runtime_data, identity, async_add_entities).begin()
+
+
+def _unique_id(
+    hass: HomeAssistant, taken: Container[str], name: str, connection: Connection
+) -> str:
     """Return what begins the unique ids of a meter that was given none.
 
     It is there before the first telegram, and stays when the cable moves to another port: the name
-    alone. Only a second meter of the same name is told apart by its port.
+    alone. Only a second meter of the same name is told apart by its port, and from then on always,
+    whichever of the two is set up first.
     """
-    unique_id = slugify(f"yaml {name}")
-    if unique_id in hass.data.get(YAML_PORTS, {}):
-        return slugify(f"yaml {name} {p1_port.reader.connection.name}")
-    return unique_id
+    by_name, by_port = slugify(f"yaml {name}"), slugify(f"yaml {name} {connection.name}")
+    known = f"{by_port}_{POWER_KEY}"
+    if er.async_get(hass).async_get_entity_id(SENSOR_DOMAIN, DOMAIN, known) or by_name in taken:
+        return by_port
+    return by_name
 
 
 class Sensors:
@@ -112,36 +175,36 @@ class Sensors:
     def __init__(
         self,
         hass: HomeAssistant,
-        dsmr: DSMR,
+        p1_port: P1Port,
         identity: Identity,
-        roster: Roster,
-        add_entities: AddEntitiesCallback,
+        add_entities: AddEntitiesCallback | AddConfigEntryEntitiesCallback,
     ) -> None:
-        """Prepare the sensors; `set_up` adds them.
+        """Prepare the sensors; `begin` adds them.
 
         Args:
             hass: in whose registry they are.
-            dsmr: who tells them the readings.
+            p1_port: which of them there are, and who tells them the readings.
             identity: what they have in common.
-            roster: which of them there are.
             add_entities: what adds them to Home Assistant.
         """
         self._hass = hass
-        self._dsmr = dsmr
+        self._p1_port = p1_port
+        self._dsmr = p1_port.dsmr
+        self._roster = p1_port.roster
         self._identity = identity
-        self._roster = roster
         self._add_entities = add_entities
         self._sensors: dict[str, DSMRSensor] = {}
         self._heard = asyncio.Event()
         self._changed = asyncio.Event()
 
     @callback
-    def set_up(self) -> None:
-        """Add the sensors that there may be, and from then on those that turn out to be there."""
+    def begin(self) -> None:
+        """Read the port, and add the sensors: those that there may be, and those that are heard."""
         self._add(None)
         self._dsmr.listen_contents(self._contents_changed)
+        self._p1_port.start(self._learn())
 
-    async def learn(self) -> None:
+    async def _learn(self) -> None:
         """Take away what the meter does not send, and remember what it does, until cancelled."""
         await self._heard.wait()
         if not self._roster.learnt:
@@ -159,6 +222,7 @@ class Sensors:
         self._heard.set()
         if self._roster.take(contents) and self._roster.learnt:
             self._changed.set()
+        self._keep_ids()
         self._add(contents)
         for sensor in self._sensors.values():
             if sensor.slot is not None:
@@ -168,12 +232,41 @@ class Sensors:
         for description in self._roster.electricity():
             yield DSMRSensor(self._dsmr, self._identity, description)
         for obis in sorted(self._roster.unknown()):
-            yield DSMRSensor(self._dsmr, self._identity, _unknown_line(obis))
+            yield DSMRSensor(self._dsmr, self._identity, unknown_line(obis))
         for slot in self._roster.slots:
             for description in self._roster.of_slot(slot, contents):
                 yield DSMRSensor(self._dsmr, self._identity, description, slot)
 
+    def _keep_ids(self) -> None:
+        """Let the sensors and the device of a meter that was replaced pass to the one in its slot.
+
+        Their unique ids are made of the meter's identifier; entity ids and history stay.
+        """
+        entities, devices = er.async_get(self._hass), dr.async_get(self._hass)
+        for old, sensor in list(self._sensors.items()):
+            new = self._identity.unique_id(sensor.entity_description, sensor.slot)
+            entity_id = entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, old)
+            if new == old or entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, new):
+                continue
+            del self._sensors[old]
+            sensor.renamed(new)
+            self._sensors[new] = sensor
+            if entity_id is None:
+                continue
+            device_id = entities.async_update_entity(entity_id, new_unique_id=new).device_id
+            device = self._identity.device(sensor.slot)
+            if device and device_id:
+                devices.async_update_device(device_id, new_identifiers={device})
+
     def _add(self, contents: Contents | None) -> None:
+        slots = self._roster.slots
+        self._identity.meet(slots, self._dsmr.telegram)
+        # A meter that was removed, and is back, has its sensors anew.
+        self._sensors = {
+            unique_id: sensor
+            for unique_id, sensor in self._sensors.items()
+            if sensor.slot is None or any(sensor.slot is slot for slot in slots)
+        }
         new = [s for s in self._expected(contents) if s.unique_id not in self._sensors]
         self._sensors |= {str(sensor.unique_id): sensor for sensor in new}
         if new:
@@ -189,10 +282,12 @@ class Sensors:
                 registry.async_remove(entity_id)
 
 
-def _unknown_line(obis: str) -> DSMRSensorDescription:
+def unknown_line(obis: str) -> DSMRSensorDescription:
     """Return the row for a line that no specification and no row of ours knows."""
     return DSMRSensorDescription(
         key=f"obis_{obis.replace('.', '_').replace(':', '_')}",
+        translation_key="obis",
+        translation_placeholders={"reference": obis},
         obis=obis,
         yaml_name=f"OBIS {obis}",
         step=ANY_CHANGE,

@@ -79,6 +79,10 @@ class Decoder:
         self._derivation = Derivation()
         self._checksum = TelegramChecksum()
 
+    def of(self, version: Version) -> Decoder:
+        """Return a decoder for the same meter, which has turned out to be of another version."""
+        return Decoder(version, self._zone, self.counters)
+
     def decode(self, frame: bytes, now: float) -> Telegram:
         """Read a telegram.
 
@@ -144,9 +148,7 @@ class Decoder:
                 # m³ is the one place where a meter writes a byte that is not ASCII.
                 if sent.replace(b"m\xb3", b"").replace(b"m\xb0", b"").isascii():
                     break
-            elif (digits := checksum.strip()) and int(digits, 16) == self._checksum.of(
-                sent + b"!"
-            ):
+            elif (digits := checksum.strip()) and int(digits, 16) == self._checksum.of(sent + b"!"):
                 break
         else:
             raise ChecksumError("its bytes are not the ones that the meter sent")

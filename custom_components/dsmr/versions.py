@@ -78,6 +78,17 @@ class Version:
         """Whether telegrams end with a CRC16."""
         return bool(self.specification["checksum_support"])
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether telegrams come encrypted, and a key is needed."""
+        return bool(self.specification.get("general_global_cipher"))
+
+    @property
+    def authentication_key(self) -> bytes | None:
+        """The authentication key of all its meters, where the specification names one."""
+        key = self.specification.get("authentication_key")
+        return bytes.fromhex(key) if key else None
+
     @cached_property
     def electricity(self) -> Mapping[str, Line]:
         """The lines of the electricity meter, by the value groups C.D.E."""
@@ -153,6 +164,13 @@ VERSIONS: Final[Mapping[str, Version]] = {
             interval=10,
         ),
         Version(
+            key="MSn",
+            label="DSMR MSn (Luxembourg Smarty, encrypted)",
+            specification=specifications.MSN,
+            serial=SERIAL_115200_8N1,
+            interval=10,
+        ),
+        Version(
             key="5S",
             label="DSMR 5S (Sweden)",
             specification=specifications.SWEDEN,
@@ -173,6 +191,14 @@ VERSIONS: Final[Mapping[str, Version]] = {
             specification=specifications.Q3D,
             serial=SERIAL_115200_8N1,
             interval=10,
+        ),
+        Version(
+            key="SAGEMCOM_T210_D_R",
+            label="Sagemcom T210-D-r (Austria, encrypted)",
+            specification=specifications.SAGEMCOM_T210_D_R,
+            serial=SERIAL_115200_8N1,
+            interval=10,
+            tariffs=LOW_IS_2,
         ),
         Version(
             key="ISKRA_IE",

@@ -141,12 +141,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start", type=datetime.fromisoformat, default=datetime.now(UTC))
     parser.add_argument("--speed", type=_speed, default=1.0)
+    parser.add_argument("--key", metavar="HEX", type=bytes.fromhex)
+    parser.add_argument("--authentication-key", metavar="HEX", type=bytes.fromhex, default=b"")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--tcp", metavar="[HOST:]PORT", type=_address)
     where.add_argument("--pty", metavar="LINK", type=Path)
     arguments = parser.parse_args()
     model = by_version.get(arguments.dsmr_version, arguments.model)
-    meter = SimulatedMeter(model, seed=arguments.seed, start=arguments.start)
+    meter = SimulatedMeter(
+        model,
+        seed=arguments.seed,
+        start=arguments.start,
+        key=arguments.key,
+        authentication_key=arguments.authentication_key,
+    )
     asyncio.run(_serve(meter, arguments))
 
 

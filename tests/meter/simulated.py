@@ -10,7 +10,7 @@ from pathlib import Path
 import re
 
 from .day import AMSTERDAM, Household, low_tariff
-from .wire import telegram
+from .wire import encrypted, telegram
 
 _TELEGRAMS = Path(__file__).parent.parent / "telegrams"
 _START = datetime(2026, 11, 12, 7, tzinfo=AMSTERDAM)
@@ -95,7 +95,13 @@ class SimulatedMeter:
     """
 
     def __init__(
-        self, model: str = "iskra-am550", *, seed: int = 1, start: datetime | None = None
+        self,
+        model: str = "iskra-am550",
+        *,
+        seed: int = 1,
+        start: datetime | None = None,
+        key: bytes | None = None,
+        authentication_key: bytes = b"",
     ) -> None:
         """Read the model's telegram.
 
@@ -104,11 +110,15 @@ class SimulatedMeter:
             seed: which household; the same seed and start give the same telegrams.
             start: the time one interval before the first telegram, in Europe/Amsterdam unless it
                 has a time zone; None is a fixed morning.
+            key: the 16 bytes with which it encrypts its telegrams, or None where it does not.
+            authentication_key: the 16 bytes that go into the tag of an encrypted telegram, or none.
 
         Raises:
             KeyError: there is no such model.
         """
         self._model = MODELS[model]
+        self._key, self._authentication_key = key, authentication_key
+        self._frames = 0
         self.version, self.interval = self._model.version, self._model.interval
         # Bytes, because reading text would change the line ends.
         template = (_TELEGRAMS / f"{model}.txt").read_bytes().decode("ascii")
@@ -146,7 +156,11 @@ class SimulatedMeter:
         if quarter_hour != self._quarter_hour:
             self._end_quarter_hour(quarter_hour)
         text = self._format % tuple([value() for value in self._values])
-        return telegram(text.split("\r\n"), checksum=self._checksum)
+        plain = telegram(text.split("\r\n"), checksum=self._checksum)
+        if self._key is None:
+            return plain
+        self._frames += 1
+        return encrypted(plain, self._key, self._authentication_key, counter=self._frames)
 
     def _whole(self, seconds: int) -> int:
         """Return when (s since 1970) the clock last showed a multiple of `seconds`."""

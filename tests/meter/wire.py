@@ -1,6 +1,8 @@
-"""Telegrams as bytes on the wire: line ends and checksum."""
+"""Telegrams as bytes on the wire: line ends, checksum and encryption."""
 
 from collections.abc import Sequence
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 
 def _remainder(byte: int) -> int:
@@ -41,3 +43,35 @@ def telegram(lines: Sequence[str | bytes], *, checksum: bool = True) -> bytes:
     encoded = [line if isinstance(line, bytes) else line.encode("ascii") for line in lines]
     body = b"\r\n".join(encoded) + b"\r\n!"
     return body + (b"%04X" % crc16(body) if checksum else b"") + b"\r\n"
+
+
+SYSTEM_TITLE = b"SAG\x00\x00\x12\x34\x50"
+_SECURITY = b"\x30"  # suite 0, authenticated and encrypted
+
+
+def encrypted(
+    telegram: bytes,
+    key: bytes,
+    authentication_key: bytes = b"",
+    *,
+    counter: int = 1,
+    title: bytes = SYSTEM_TITLE,
+) -> bytes:
+    """Return a telegram as a meter sends it that encrypts.
+
+    A general-global-cipher APDU of DLMS security suite 0, AES-128-GCM with a tag of 12 bytes (IEC
+    62056-5-3; Luxmetering, E-Meter P1 Specification 1.1.3, section 3.2.5), its length in two bytes.
+
+    Args:
+        telegram: the telegram from its `/` to its last line end.
+        key: the meter's encryption key, 16 bytes.
+        authentication_key: the meter's authentication key, 16 bytes, or none.
+        counter: the number of the frame, below 2^32.
+        title: the system title of the meter, 8 bytes.
+    """
+    number = counter.to_bytes(4)
+    encryptor = Cipher(algorithms.AES128(key), modes.GCM(title + number)).encryptor()
+    encryptor.authenticate_additional_data(_SECURITY + authentication_key)
+    ciphertext = encryptor.update(telegram) + encryptor.finalize()
+    sealed = _SECURITY + number + ciphertext + encryptor.tag[:12]
+    return b"\xdb\x08" + title + b"\x82" + len(sealed).to_bytes(2) + sealed

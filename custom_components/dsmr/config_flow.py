@@ -1,0 +1,372 @@
+"""What does a person see who adds a meter in the interface, or changes one?"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final, override
+
+from homeassistant.components.usb import get_serial_by_id
+from homeassistant.config_entries import (
+    SOURCE_USER,
+    ConfigEntry,
+    ConfigEntryState,
+    ConfigFlow,
+    ConfigFlowResult,
+    OptionsFlowWithReload,
+)
+from homeassistant.const import CONF_PORT, CONF_PROTOCOL
+from homeassistant.core import callback
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    SerialPortSelector,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+from homeassistant.util import dt as dt_util
+import probatio
+
+from .const import (
+    AUTO,
+    CONF_DSMR_VERSION,
+    CONF_ENCRYPTION_KEY,
+    CONF_SERIAL_ID,
+    CONF_SERIAL_ID_GAS,
+    CONF_TIME_BETWEEN_UPDATE,
+    DEFAULT_TIME_BETWEEN_UPDATE,
+    DOMAIN,
+    DSMR_PROTOCOL,
+    RFXTRX_DSMR_PROTOCOL,
+)
+from .decryption import read_key
+from .migration import replace_meter
+from .models import Cause
+from .port import DsmrConfigEntry, connection_of
+from .probe import Found, ProbeError, address, probe
+from .versions import VERSIONS
+
+_KEY_CAUSES: Final = (Cause.NO_KEY, Cause.WRONG_KEY)
+
+KEY_FORM: Final = probatio.Schema(
+    {
+        probatio.Required(CONF_ENCRYPTION_KEY): TextSelector(
+            TextSelectorConfig(type=TextSelectorType.PASSWORD)
+        )
+    }
+)
+OPTIONS_FORM: Final = probatio.Schema(
+    {
+        probatio.Required(
+            CONF_TIME_BETWEEN_UPDATE, default=DEFAULT_TIME_BETWEEN_UPDATE
+        ): probatio.All(
+            NumberSelector(
+                NumberSelectorConfig(
+                    min=0,
+                    max=3600,
+                    step=1,
+                    unit_of_measurement="s",
+                    mode=NumberSelectorMode.BOX,
+                )
+            ),
+            probatio.Coerce(int),
+        )
+    }
+)
+
+
+def port_form() -> probatio.Schema:
+    """Return the form that asks for a port and the kind of meter there."""
+    versions = [SelectOptionDict(value=AUTO, label=AUTO)]
+    versions += [SelectOptionDict(value=v.key, label=v.label) for v in VERSIONS.values()]
+    return probatio.Schema(
+        {
+            probatio.Required(CONF_PORT): SerialPortSelector(),
+            probatio.Required(CONF_DSMR_VERSION, default=AUTO): SelectSelector(
+                SelectSelectorConfig(
+                    options=versions,
+                    mode=SelectSelectorMode.DROPDOWN,
+                    translation_key=CONF_DSMR_VERSION,
+                )
+            ),
+        }
+    )
+
+
+class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
+    """Adds a meter, moves it to another port or asks for its key; always by a telegram."""
+
+    # The built-in `dsmr` loads the same entries, and no higher version.
+    VERSION = 1
+
+    # What the probe found; no step that uses it comes before.
+    _found: Found
+
+    def __init__(self) -> None:
+        """Start with nothing known of the port."""
+        self._port: dict[str, Any] = {}
+        self._key = ""
+        self._protocol = DSMR_PROTOCOL
+        self._error = ""
+        self._asks = ""
+        self._probing: asyncio.Task[Found] | None = None
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> DSMROptionsFlow:
+        return DSMROptionsFlow()
+
+    @override
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the port of a new meter."""
+        return await self._ask_port("user", user_input)
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the port to which a meter has moved."""
+        entry = self._get_reconfigure_entry()
+        if not self._port:
+            self._port = {
+                CONF_PORT: connection_of(entry.data).url,
+                CONF_DSMR_VERSION: entry.data[CONF_DSMR_VERSION],
+            }
+            self._key = entry.data.get(CONF_ENCRYPTION_KEY, "")
+            self._protocol = entry.data.get(CONF_PROTOCOL, DSMR_PROTOCOL)
+        return await self._ask_port("reconfigure", user_input)
+
+    async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
+        """The key of a meter is wrong."""
+        self._port = {
+            CONF_PORT: connection_of(entry_data).url,
+            CONF_DSMR_VERSION: entry_data[CONF_DSMR_VERSION],
+        }
+        self._protocol = entry_data.get(CONF_PROTOCOL, DSMR_PROTOCOL)
+        return await self.async_step_reauth_confirm()
+
+    async def async_step_reauth_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the right key."""
+        return await self._ask_key("reauth_confirm", user_input)
+
+    async def async_step_encryption_key(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the key of a meter whose telegrams are encrypted."""
+        return await self._ask_key("encryption_key", user_input)
+
+    async def _ask_port(self, step_id: str, user_input: dict[str, Any] | None) -> ConfigFlowResult:
+        self._asks = step_id
+        if user_input is not None:
+            self._error = ""
+            self._port = user_input
+            try:
+                url = address(user_input[CONF_PORT])
+            except ValueError:
+                self._error = "invalid_port"
+            else:
+                # /dev/ttyUSB0 is another adapter after the next start.
+                url = await self.hass.async_add_executor_job(get_serial_by_id, url)
+                self._port = {**user_input, CONF_PORT: url}
+                if self.source == SOURCE_USER:
+                    self._async_abort_entries_match({CONF_PORT: url})
+                version = VERSIONS.get(user_input[CONF_DSMR_VERSION])
+                if version is not None and version.encrypted and not self._key:
+                    return await self.async_step_encryption_key()
+                return await self.async_step_probe()
+        return self._form(
+            step_id, self.add_suggested_values_to_schema(port_form(), self._port), CONF_PORT
+        )
+
+    async def _ask_key(self, step_id: str, user_input: dict[str, Any] | None) -> ConfigFlowResult:
+        self._asks = step_id
+        if user_input is not None:
+            self._error = ""
+            try:
+                # As the built-in reads it: 32 digits, without what operators print between them.
+                self._key = read_key(user_input[CONF_ENCRYPTION_KEY]).hex()
+            except ValueError:
+                self._error = "invalid_key"
+            else:
+                return await self.async_step_probe()
+        return self._form(step_id, KEY_FORM, CONF_ENCRYPTION_KEY)
+
+    def _form(self, step_id: str, schema: probatio.Schema, field: str) -> ConfigFlowResult:
+        """Show a form, with what went wrong the last time."""
+        error = self._error
+        about = field if error in ("invalid_port", "invalid_key", Cause.WRONG_KEY) else "base"
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=schema,
+            errors={about: error} if error else {},
+            description_placeholders={"port": self._name, **_EXAMPLES},
+        )
+
+    @property
+    def _name(self) -> str:
+        """The port, without user and password."""
+        return connection_of({CONF_PORT: "", **self._port}).name
+
+    async def async_step_probe(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Wait for a telegram, and say so."""
+        if self._probing is None:
+            self._probing = self.hass.async_create_task(self._probe(), "dsmr probe")
+        if not self._probing.done():
+            return self.async_show_progress(
+                step_id="probe",
+                progress_action="probe",
+                progress_task=self._probing,
+                description_placeholders={"port": self._name},
+            )
+        probing, self._probing = self._probing, None
+        try:
+            self._found = probing.result()
+        except ProbeError as error:
+            return self.async_show_progress_done(next_step_id=self._after(error))
+        return self.async_show_progress_done(next_step_id="found")
+
+    def _after(self, error: ProbeError) -> str:
+        """Return the step that asks for what was wrong."""
+        self._error = error.cause
+        if error.cause not in _KEY_CAUSES:
+            return "reauth_confirm" if self._asks == "reauth_confirm" else self._start
+        if error.cause is Cause.NO_KEY:
+            # Nothing is wrong yet: it has only turned out now that there must be one.
+            self._error = ""
+        return "reauth_confirm" if self._asks == "reauth_confirm" else "encryption_key"
+
+    @property
+    def _start(self) -> str:
+        return "user" if self.source == SOURCE_USER else "reconfigure"
+
+    async def _probe(self) -> Found:
+        """Read a telegram; an entry that has the port lets go of it for as long.
+
+        Raises:
+            ProbeError: none came, or none that can be read.
+        """
+        entry = self._entry
+        held = entry is not None and entry.state is ConfigEntryState.LOADED
+        if entry is not None and held:
+            await self.hass.config_entries.async_unload(entry.entry_id)
+        try:
+            try:
+                return await self._probe_as(self._protocol)
+            except ProbeError as error:
+                if error.cause not in (Cause.NO_TELEGRAM, Cause.CHECKSUM):
+                    raise
+                # What comes may be the packets of an RFXtrx receiver.
+                with suppress(ProbeError):
+                    found = await self._probe_as(RFXTRX_DSMR_PROTOCOL)
+                    self._protocol = RFXTRX_DSMR_PROTOCOL
+                    return found
+                raise
+        finally:
+            if entry is not None and held:
+                await self.hass.config_entries.async_setup(entry.entry_id)
+
+    async def _probe_as(self, protocol: str) -> Found:
+        entry_data = {**self._port, CONF_ENCRYPTION_KEY: self._key, CONF_PROTOCOL: protocol}
+        return await probe(
+            connection_of(entry_data),
+            VERSIONS.get(self._port[CONF_DSMR_VERSION]),
+            dt_util.get_default_time_zone(),
+        )
+
+    @property
+    def _entry(self) -> DsmrConfigEntry | None:
+        """The entry that is changed, or None where one is added."""
+        if self.source == SOURCE_USER:
+            return None
+        return self.hass.config_entries.async_get_known_entry(self.context["entry_id"])
+
+    async def async_step_found(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """A telegram has come: whose is it?"""
+        entry, serial = self._entry, self._found.serial
+        if serial:
+            other = await self.async_set_unique_id(serial, raise_on_progress=entry is None)
+            if other is not None and other is not entry:
+                return self.async_abort(reason="already_configured")
+        if entry is None:
+            return await self.async_step_confirm()
+        before = entry.data.get(CONF_SERIAL_ID)
+        if before and serial and before != serial:
+            return await self.async_step_replace()
+        return self._change(entry)
+
+    async def async_step_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Show what was read of a new meter, and add it."""
+        if user_input is None:
+            return self.async_show_form(
+                step_id="confirm",
+                data_schema=probatio.Schema({}),
+                description_placeholders=self._found.described(),
+            )
+        return self.async_create_entry(title=self._found.title, data=self._stored)
+
+    async def async_step_replace(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask whether another meter stands in the place of the one that was known."""
+        if user_input is None:
+            return self.async_show_form(
+                step_id="replace",
+                data_schema=probatio.Schema({}),
+                description_placeholders=self._found.described(),
+            )
+        return self._change(
+            self.hass.config_entries.async_get_known_entry(self.context["entry_id"])
+        )
+
+    def _change(self, entry: DsmrConfigEntry) -> ConfigFlowResult:
+        """Let an entry have what was found; its entities keep their ids and their history."""
+        replace_meter(self.hass, entry, self._stored)
+        return self.async_update_reload_and_abort(
+            entry, unique_id=self._stored[CONF_SERIAL_ID], data=self._stored
+        )
+
+    @property
+    def _stored(self) -> dict[str, Any]:
+        """What an entry says: no more than the built-in `dsmr` knows."""
+        stored = {
+            CONF_PORT: self._port[CONF_PORT],
+            CONF_DSMR_VERSION: self._found.version.key,
+            CONF_PROTOCOL: self._protocol,
+            CONF_SERIAL_ID: self._found.serial,
+            CONF_SERIAL_ID_GAS: self._found.gas_serial,
+        }
+        if self._found.version.encrypted:
+            stored[CONF_ENCRYPTION_KEY] = self._key
+        return stored
+
+
+# Addresses stand in no translation.
+_EXAMPLES: Final = {
+    "example_host": "192.168.1.20",
+    "example_url": "socket://192.168.1.20:2001",
+    "example_proxy": "rfc2217://192.168.1.20:2217",
+}
+
+
+class DSMROptionsFlow(OptionsFlowWithReload):
+    """Changes how the sensors of a meter behave."""
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the options."""
+        if user_input is not None:
+            return self.async_create_entry(data={**self.config_entry.options, **user_input})
+        return self.async_show_form(
+            step_id="init",
+            data_schema=self.add_suggested_values_to_schema(
+                OPTIONS_FORM, self.config_entry.options
+            ),
+        )

@@ -1,0 +1,148 @@
+"""What does somebody need to know who is to find out what is wrong, and what must he not know?"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+import re
+from typing import Any, Final
+
+from homeassistant.components.diagnostics import REDACTED
+from homeassistant.const import CONF_HOST, CONF_PORT
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.device_registry import DeviceEntry
+
+from .const import CONF_ENCRYPTION_KEY, CONF_SERIAL_ID, CONF_SERIAL_ID_GAS, DEFAULT_PRECISION
+from .entity import EntryIdentity
+from .line import read_text
+from .models import ELECTRICITY, Telegram
+from .port import DsmrConfigEntry, P1Port
+
+# Identifiers and messages in a telegram, also in one whose bytes are damaged.
+_PERSONAL: Final = re.compile(
+    r"(:(?:96\.1\.\d+|96\.13\.\d+|42\.0\.0|0\.0\.0)(?:\*\d+)?)(?:\([^()\r\n]*\)?)+"
+)
+# Some makers write the number of the meter into the header.
+_NUMBER: Final = re.compile(r"\d{6,}")
+# A shorter one may be anything else.
+_SHORTEST_SECRET: Final = 4
+
+
+async def async_get_config_entry_diagnostics(
+    hass: HomeAssistant, entry: DsmrConfigEntry
+) -> dict[str, Any]:
+    """Return what is known of a config entry, its port and its meters."""
+    port = entry.runtime_data
+    telegram = port.dsmr.telegram
+    meters = {slot.identity for slot in port.roster.slots} | {ELECTRICITY}
+    said: dict[str, Any] = _masked(
+        {
+            "entry": _entry(entry),
+            **_port(hass, port),
+            "roster": {
+                "lines": sorted(port.roster.lines),
+                "unknown_lines": sorted(port.roster.unknown()),
+                "slots": [asdict(slot) for slot in port.roster.slots],
+            },
+            "readings": _readings(telegram, meters),
+            "heard": [_telegram(frame) for _, frame in port.reader.heard],
+        },
+        _secrets(entry),
+    )
+    return said
+
+
+async def async_get_device_diagnostics(
+    hass: HomeAssistant, entry: DsmrConfigEntry, device: DeviceEntry
+) -> dict[str, Any]:
+    """Return what is known of one meter."""
+    port = entry.runtime_data
+    identity = EntryIdentity(port.reader.version, DEFAULT_PRECISION, hass, entry)
+    slots = [slot for slot in port.roster.slots if identity.device(slot) in device.identifiers]
+    meters = {slot.identity for slot in slots}
+    if identity.device(None) in device.identifiers:
+        meters.add(ELECTRICITY)
+    said: dict[str, Any] = _masked(
+        {
+            "entry": _entry(entry),
+            **_port(hass, port),
+            "slots": [asdict(slot) for slot in slots],
+            "readings": _readings(port.dsmr.telegram, meters),
+        },
+        _secrets(entry),
+    )
+    return said
+
+
+def _entry(entry: DsmrConfigEntry) -> dict[str, Any]:
+    data: dict[str, Any] = {**entry.data, CONF_PORT: entry.runtime_data.reader.connection.name}
+    data.pop(CONF_HOST, None)
+    if CONF_ENCRYPTION_KEY in data:
+        data[CONF_ENCRYPTION_KEY] = REDACTED
+    return {"data": data, "options": dict(entry.options)}
+
+
+def _port(hass: HomeAssistant, port: P1Port) -> dict[str, Any]:
+    reader = port.reader
+    heard_at = reader.heard[-1][0] if reader.heard else None
+    return {
+        "version": reader.version.key,
+        "looks_like": reader.looks_like.key if reader.looks_like else None,
+        "reading": port.dsmr.telegram is not None,
+        "cause": reader.cause,
+        "counters": asdict(reader.counters),
+        "seconds_since_telegram": None
+        if heard_at is None
+        else round(hass.loop.time() - heard_at, 1),
+    }
+
+
+def _readings(telegram: Telegram | None, meters: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the readings of some meters as they were read."""
+    if telegram is None:
+        return []
+    of = set(meters)
+    return [
+        {
+            "meter": key.meter,
+            "obis": key.obis,
+            # As a line of an identifier, so that its value is masked with its reference.
+            "value": _PERSONAL.sub(rf"\1({REDACTED})", f":{key.obis}({reading.value})").partition(
+                "("
+            )[2][:-1],
+            "unit": reading.unit,
+            "time": str(reading.time) if reading.time else None,
+            "entries": len(reading.entries),
+        }
+        for key, reading in telegram.readings.items()
+        if key.meter in of
+    ]
+
+
+def _telegram(frame: bytes) -> list[str]:
+    """Return the lines of a telegram without what tells the house."""
+    header, *lines = _PERSONAL.sub(rf"\1({REDACTED})", frame.decode("latin-1")).splitlines()
+    return [_NUMBER.sub(REDACTED, header), *lines]
+
+
+def _secrets(entry: DsmrConfigEntry) -> set[str]:
+    """Return what must not stand anywhere: identifiers as sent and as printed, and the key."""
+    identifiers = {entry.data.get(CONF_SERIAL_ID), entry.data.get(CONF_SERIAL_ID_GAS)}
+    identifiers |= {slot.identity for slot in entry.runtime_data.roster.slots}
+    found = {entry.data.get(CONF_ENCRYPTION_KEY), entry.runtime_data.reader.connection.url}
+    for identifier in filter(None, identifiers):
+        found |= {identifier, read_text(identifier)}
+    return {secret for secret in found if secret and len(secret) >= _SHORTEST_SECRET}
+
+
+def _masked(value: Any, secrets: set[str]) -> Any:
+    """Return a value without the secrets, wherever they stand in it."""
+    masked = value
+    if isinstance(value, str):
+        masked = str(value)
+        # The longest first: one may be part of another.
+        for secret in sorted(secrets, key=len, reverse=True):
+            masked = re.sub(re.escape(secret), REDACTED, masked, flags=re.IGNORECASE)
+    elif isinstance(value, Mapping):
+        masked = {key: _masked(below, secrets) for key, below in value.items()}
+    elif isinstance(value, list):
+        masked = [_masked(below, secrets) for below in value]
+    return masked

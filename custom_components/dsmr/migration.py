@@ -1,0 +1,126 @@
+"""Which entities of older releases of the built-in `dsmr` are these?"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+
+from .const import CONF_DSMR_VERSION, CONF_SERIAL_ID, CONF_SERIAL_ID_GAS, DOMAIN
+
+_PHASES: Final = ("1", "2", "3")
+_POWER: Final = "instantaneous_active_power"
+# Before unique ids were made of keys, they were made of names.
+_NAMES: Final = {
+    "Power_Consumption": "current_electricity_usage",
+    "Power_Production": "current_electricity_delivery",
+    "Power_Tariff": "electricity_active_tariff",
+    "Energy_Consumption_(tarif_1)": "electricity_used_tariff_1",
+    "Energy_Consumption_(tarif_2)": "electricity_used_tariff_2",
+    "Energy_Production_(tarif_1)": "electricity_delivered_tariff_1",
+    "Energy_Production_(tarif_2)": "electricity_delivered_tariff_2",
+    "Energy_Consumption_(total)": "electricity_imported_total",
+    "Energy_Production_(total)": "electricity_exported_total",
+    "Short_Power_Failure_Count": "short_power_failure_count",
+    "Long_Power_Failure_Count": "long_power_failure_count",
+    "Max_power_per_phase": "belgium_max_power_per_phase",
+    "Max_current_per_phase": "belgium_max_current_per_phase",
+    **{
+        f"Power_Consumption_Phase_L{n}": f"instantaneous_active_power_l{n}_positive"
+        for n in _PHASES
+    },
+    **{
+        f"Power_Production_Phase_L{n}": f"instantaneous_active_power_l{n}_negative" for n in _PHASES
+    },
+    **{f"Power_Consumption_Phase_L{n}": f"{_POWER}_l{n}_positive" for n in _PHASES},
+    **{f"Power_Production_Phase_L{n}": f"{_POWER}_l{n}_negative" for n in _PHASES},
+    **{f"Voltage_Sags_Phase_L{n}": f"voltage_sag_l{n}_count" for n in _PHASES},
+    **{f"Voltage_Swells_Phase_L{n}": f"voltage_swell_l{n}_count" for n in _PHASES},
+    **{f"Voltage_Phase_L{n}": f"instantaneous_voltage_l{n}" for n in _PHASES},
+    **{f"Current_Phase_L{n}": f"instantaneous_current_l{n}" for n in _PHASES},
+}
+_GAS_NAME: Final = "Gas_Consumption"
+_GAS: Final = {
+    "2.2": "gas_meter_reading",
+    "4": "hourly_gas_meter_reading",
+    "5": "hourly_gas_meter_reading",
+    "5L": "hourly_gas_meter_reading",
+    "5B": "belgium_5min_gas_meter_reading",
+}
+# In their telegrams the built-in knows one gas meter, and by the entry's data alone.
+_GAS_OF_ENTRY: Final = ("2.2", "4")
+_OLD_GAS: Final = "gas_meter_reading"
+
+
+@callback
+def migrated(version: str, entity: er.RegistryEntry) -> dict[str, Any] | None:
+    """Return what changes of an entity whose unique id was made of its name, or None.
+
+    Args:
+        version: the `dsmr_version` of the config entry.
+        entity: the entity.
+    """
+    for name, key in _NAMES.items():
+        if entity.unique_id.endswith(f"_{name}"):
+            return {"new_unique_id": entity.unique_id.removesuffix(name) + key}
+    if version in _GAS and entity.unique_id.endswith(f"_{_GAS_NAME}"):
+        return {"new_unique_id": entity.unique_id.removesuffix(_GAS_NAME) + _GAS[version]}
+    return None
+
+
+@callback
+def adopt_gas(hass: HomeAssistant, entry_id: str, identifier: str, device_id: str) -> None:
+    """Give the gas reading from before M-Bus meters had identifiers to the meter that it is of.
+
+    Args:
+        hass: in whose registries they are.
+        entry_id: the config entry of the meter.
+        identifier: what the gas meter is known by; its reading's unique id from now on.
+        device_id: the device of the gas meter.
+    """
+    entities = er.async_get(hass)
+    if entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, identifier):
+        return
+    for entity in er.async_entries_for_config_entry(entities, entry_id):
+        if entity.unique_id.endswith(_OLD_GAS):
+            entities.async_update_entity(
+                entity.entity_id, new_unique_id=identifier, device_id=device_id
+            )
+            old = entity.device_id
+            if old and not er.async_entries_for_device(
+                entities, old, include_disabled_entities=True
+            ):
+                dr.async_get(hass).async_remove_device(old)
+            return
+
+
+@callback
+def replace_meter(hass: HomeAssistant, entry: ConfigEntry[Any], stored: Mapping[str, Any]) -> None:
+    """Let the entities and devices of an entry's meters pass to those in their place.
+
+    Entity ids, names and history stay.
+
+    Args:
+        hass: in whose registries they are.
+        entry: the config entry as it was.
+        stored: what it says from now on.
+    """
+    entities, devices = er.async_get(hass), dr.async_get(hass)
+    serials = [CONF_SERIAL_ID]
+    if entry.data[CONF_DSMR_VERSION] in _GAS_OF_ENTRY:
+        serials.append(CONF_SERIAL_ID_GAS)
+    for serial in serials:
+        old = entry.data.get(serial) or entry.entry_id
+        new = stored[serial] or entry.entry_id
+        if old == new:
+            continue
+        for entity in er.async_entries_for_config_entry(entities, entry.entry_id):
+            unique_id = entity.unique_id.replace(f"{old}_", f"{new}_", 1)
+            known = entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, unique_id)
+            if entity.unique_id.startswith(f"{old}_") and known is None:
+                entities.async_update_entity(entity.entity_id, new_unique_id=unique_id)
+        device = devices.async_get_device_by_identifier((DOMAIN, old), entry.entry_id)
+        if device and not devices.async_get_device_by_identifier((DOMAIN, new), entry.entry_id):
+            devices.async_update_device(device.id, new_identifiers={(DOMAIN, new)})

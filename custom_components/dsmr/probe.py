@@ -1,0 +1,201 @@
+"""What is at the other end of this port? One telegram says it."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import tzinfo
+from decimal import Decimal
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from homeassistant.exceptions import HomeAssistantError
+
+from .const import DEFAULT_TCP_PORT
+from .maker import described
+from .models import (
+    ELECTRICITY,
+    Cause,
+    Connection,
+    Counters,
+    Disconnected,
+    Event,
+    MBusType,
+    Reading,
+    ReadingKey,
+    Telegram,
+    TelegramReceived,
+)
+from .obis import ENERGY_EXPORTED, ENERGY_IMPORTED, MBUS_READING, POWER_EXPORTED, POWER_IMPORTED
+from .reader import QUEUE_SIZE, Reader
+from .telegram import Decoder
+from .versions import OTHERS, Version
+
+# Which line has the identifier of the electricity meter: as in the built-in `dsmr`, so that both
+# make the same unique ids of it.
+_IDENTIFIER: Final = "96.1.1"
+_IDENTIFIERS: Final = {
+    "5L": "42.0.0",
+    "5EONHU": "42.0.0",
+    "MSn": "42.0.0",
+    "Q3D": "0.0.0",
+    "ISKRA_IE": "96.1.0",
+}
+_NOTHING: Final = "-"
+_BEHIND: Final = {
+    "gas": (MBusType.GAS,),
+    "water": (MBusType.WATER, MBusType.WARM_WATER),
+    "heat": (MBusType.HEAT, MBusType.HEAT_FLOW, MBusType.HEAT_COOLING),
+}
+_HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::(?P<port>\d+))?")
+_BARE_IPV6: Final = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+
+
+class ProbeError(Exception):
+    """No telegram came.
+
+    Attributes:
+        cause: why.
+    """
+
+    def __init__(self, cause: Cause) -> None:
+        """Say why no telegram came."""
+        super().__init__(cause)
+        self.cause = cause
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a telegram says of the meters at a port.
+
+    Attributes:
+        version: the kind of meter.
+        telegram: the telegram.
+    """
+
+    version: Version
+    telegram: Telegram
+
+    @property
+    def serial(self) -> str | None:
+        """The identifier of the electricity meter as it sends it, or None where it sends none."""
+        reading = self._electricity(_IDENTIFIERS.get(self.version.key, _IDENTIFIER))
+        return str(reading.value) if reading and reading.value else None
+
+    @property
+    def gas_serial(self) -> str | None:
+        """The identifier of the first gas meter, or None where there is none."""
+        meters = self.telegram.contents.meters
+        gas = [meter.identifier for meter in meters if meter.type is MBusType.GAS]
+        return next(filter(None, gas), None)
+
+    @property
+    def title(self) -> str:
+        """What the meter is called where it is listed among other integrations."""
+        maker = described(self.serial or "", self.telegram.header).get("manufacturer")
+        return f"{maker} · {self.version.label}" if maker else self.version.label
+
+    def described(self) -> dict[str, str]:
+        """Return what a person may recognise the meter by, a word for each placeholder."""
+        meter = described(self.serial or "", self.telegram.header)
+        words = {
+            "meter": " ".join(meter[key] for key in ("manufacturer", "model") if key in meter),
+            "serial": meter.get("serial_number", ""),
+            "version": self.version.label,
+            "imported": _shown(self._electricity(POWER_IMPORTED)),
+            "exported": _shown(self._electricity(POWER_EXPORTED)),
+            "consumed": _shown(self._electricity(ENERGY_IMPORTED)),
+            "produced": _shown(self._electricity(ENERGY_EXPORTED)),
+        }
+        for energy, types in _BEHIND.items():
+            readings = [
+                _shown(self.telegram.readings.get(ReadingKey(meter.identity, MBUS_READING)))
+                for meter in self.telegram.contents.meters
+                if meter.type in types
+            ]
+            words[energy] = ", ".join(filter(None, readings))
+        return {placeholder: word or _NOTHING for placeholder, word in words.items()}
+
+    def _electricity(self, obis: str) -> Reading | None:
+        return self.telegram.readings.get(ReadingKey(ELECTRICITY, obis))
+
+
+def _shown(reading: Reading | None) -> str:
+    if reading is None or not isinstance(reading.value, Decimal):
+        return ""
+    return f"{reading.value} {reading.unit or ''}".strip()
+
+
+def address(text: str) -> str:
+    """Return the port that a person means.
+
+    Args:
+        text: a device, a URL, a host, or host:port.
+
+    Returns:
+        The path of a device, or a URL; TCP port 2001 where a host stands alone.
+
+    Raises:
+        ValueError: it is nothing of this.
+    """
+    text = text.strip()
+    if text.startswith("/"):
+        return text
+    if "://" in text:
+        url = urlsplit(text)
+        if not url.hostname and not url.path.strip("/"):
+            raise ValueError("the host is missing")
+        # Reading it raises where it is no number of a TCP port.
+        if url.port is None and url.scheme in ("socket", "tcp"):
+            return f"{text.rstrip('/')}:{DEFAULT_TCP_PORT}"
+        return text
+    if _BARE_IPV6.fullmatch(text):
+        return f"socket://[{text}]:{DEFAULT_TCP_PORT}"
+    if match := _HOST.fullmatch(text):
+        port = int(match["port"] or DEFAULT_TCP_PORT)
+        if 0 < port <= 65535:
+            return f"socket://{match['host']}:{port}"
+    raise ValueError("it is neither a device nor a URL nor a host")
+
+
+async def probe(connection: Connection, version: Version | None, zone: tzinfo) -> Found:
+    """Wait for a telegram and return what it says; the port is closed then.
+
+    Args:
+        connection: where the port is.
+        version: the kind of meter, or None to find it out.
+        zone: the meter's time zone.
+
+    Raises:
+        ProbeError: the port could not be opened, or no telegram came in the time that the slowest
+            meter of the version takes; where the version is to be found out, with none of the
+            settings that a serial line may have.
+    """
+    queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_SIZE)
+    decoder = Decoder(version or OTHERS, zone, Counters())
+    reader = Reader(
+        connection,
+        version or OTHERS,
+        decoder,
+        queue,
+        not_ready=(HomeAssistantError,),
+    )
+    task = asyncio.create_task(reader.run(), name=f"dsmr probe {connection.name}")
+    try:
+        while True:
+            match await queue.get():
+                case TelegramReceived(telegram):
+                    return Found(reader.version, telegram)
+                case Disconnected():
+                    raise ProbeError(_cause(reader))
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _cause(reader: Reader) -> Cause:
+    """Return why the reader got no telegram."""
+    counters = reader.counters
+    if counters.decryption_failures and not counters.checksum_failures:
+        # It has not seen enough of them to be sure; a person can look at the key right away.
+        return Cause.WRONG_KEY
+    return reader.cause or Cause.UNEXPECTED

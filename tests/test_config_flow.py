@@ -1,0 +1,470 @@
+"""What a person sees who adds a meter, moves it, or has its key wrong."""
+
+import asyncio
+from collections.abc import Mapping
+import errno
+import fcntl
+from typing import Any
+
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    SOURCE_USER,
+    ConfigEntryState,
+    ConfigFlowResult,
+)
+from homeassistant.const import CONF_PORT
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+import pytest
+
+from custom_components.dsmr import reader
+from custom_components.dsmr.probe import address
+
+from .meter.wire import encrypted
+from .parts import Gateway, SerialLine, free_port, state_of, telegram_of, until
+from .test_entry import AM550, GAS, SERIAL, entry_for, packets, set_up_entry
+
+KEY = "3c9f41e07ab25d18f6c3904be27d5a61"
+OTHER_KEY = "5b20d7719e4cc8a3180fb6e94d3527fa"
+SMARTY = telegram_of("smarty-t210d")
+SMARTY_SERIAL = "53414731303330373132333435303030"
+
+
+@pytest.fixture(autouse=True)
+def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Find a meter silent, or a serial line of the wrong speed, after a fraction of a second."""
+    monkeypatch.setattr(reader, "SHORTEST_SILENCE", 0.5)
+    monkeypatch.setattr(reader, "SILENCE", 0.05)
+
+
+@pytest.fixture
+def by_id(serial_line: SerialLine) -> str:
+    """The name of a serial line that stays the same wherever its adapter is plugged in."""
+    link = serial_line.device.with_name("usb-P1_cable")
+    link.symlink_to(serial_line.device)
+    return str(link)
+
+
+async def begin(hass: HomeAssistant, port: str, version: str = "auto") -> ConfigFlowResult:
+    """Begin to add a meter."""
+    form = await hass.config_entries.flow.async_init("dsmr", context={"source": SOURCE_USER})
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "user")
+    assert form["errors"] == {}
+    return await give(hass, form, {"port": port, "dsmr_version": version})
+
+
+async def give(
+    hass: HomeAssistant, result: ConfigFlowResult, user_input: Mapping[str, Any]
+) -> ConfigFlowResult:
+    """Fill in a form."""
+    return await hass.config_entries.flow.async_configure(result["flow_id"], dict(user_input))
+
+
+async def after(
+    hass: HomeAssistant, result: ConfigFlowResult, gateway: Gateway | None = None, *sent: bytes
+) -> ConfigFlowResult:
+    """Return what is shown when the probe is over; meanwhile the meter sends."""
+    assert (result["type"], result["step_id"]) == (FlowResultType.SHOW_PROGRESS, "probe")
+    assert result["progress_action"] == "probe"
+
+    async def send() -> None:
+        while gateway is not None:
+            await gateway.connected()
+            for data in sent:
+                gateway.send(data)
+            await asyncio.sleep(0.05)
+
+    meter = asyncio.create_task(send())
+    await hass.async_block_till_done()
+    meter.cancel()
+    await asyncio.gather(meter, return_exceptions=True)
+    # What the interface does when it hears that the progress is over.
+    return await hass.config_entries.flow.async_configure(result["flow_id"])
+
+
+def at(gateway: Gateway) -> str:
+    return f"socket://127.0.0.1:{gateway.port}"
+
+
+async def test_a_meter_is_added_by_its_address_alone(hass: HomeAssistant, gateway: Gateway) -> None:
+    result = await begin(hass, f"127.0.0.1:{gateway.port}")
+    assert result["description_placeholders"] == {"port": at(gateway)}
+    shown = await after(hass, result, gateway, AM550)
+    assert (shown["type"], shown["step_id"]) == (FlowResultType.FORM, "confirm")
+    assert shown["description_placeholders"] == {
+        "meter": "Iskraemeco M550T-1013",
+        "serial": "E0054001234500023",
+        "version": "DSMR 5",
+        "imported": "0.461 kW",
+        "exported": "0.000 kW",
+        "consumed": "8197.601 kWh",
+        "produced": "3896.073 kWh",
+        "gas": "3160.427 m³",
+        "water": "-",
+        "heat": "-",
+    }
+    await gateway.disconnected()
+    added = await give(hass, shown, {})
+    assert added["type"] is FlowResultType.CREATE_ENTRY
+    assert added["title"] == "Iskraemeco · DSMR 5"
+    assert added["data"] == {
+        "port": at(gateway),
+        "dsmr_version": "5",
+        "protocol": "dsmr_protocol",
+        "serial_id": SERIAL,
+        "serial_id_gas": GAS,
+    }
+    assert added["result"].unique_id == SERIAL
+    await gateway.connected()
+    gateway.send(AM550)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+
+
+async def test_a_meter_at_a_serial_line_is_known_by_its_adapter(
+    hass: HomeAssistant, serial_line: SerialLine, by_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "custom_components.dsmr.config_flow.get_serial_by_id",
+        lambda device: by_id if device == str(serial_line.device) else device,
+    )
+    async with serial_line.sending(AM550):
+        shown = await after(hass, await begin(hass, str(serial_line.device), "5"))
+        added = await give(hass, shown, {})
+        assert added["data"][CONF_PORT] == by_id
+        await state_of(hass, "sensor.electricity_meter_active_tariff", "normal")
+
+
+async def test_a_meter_without_identifier_is_told_apart_by_its_port(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    aidon = telegram_of("aidon-6534")
+    shown = await after(hass, await begin(hass, at(gateway)), gateway, aidon)
+    added = await give(hass, shown, {})
+    assert added["title"] == "Aidon · DSMR 5S (Sweden)"
+    assert added["data"]["serial_id"] is None
+    assert added["result"].unique_id is None
+    again = await begin(hass, at(gateway))
+    assert (again["type"], again["reason"]) == (FlowResultType.ABORT, "already_configured")
+
+
+async def test_the_same_meter_is_not_added_twice(hass: HomeAssistant, gateway: Gateway) -> None:
+    entry_for("5", AM550, port="/dev/ttyUSB0").add_to_hass(hass)
+    result = await after(hass, await begin(hass, at(gateway)), gateway, AM550)
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
+
+
+@pytest.mark.parametrize("wrong", ["", "my meter", "host:99999", "socket://", "socket://host:x"])
+async def test_what_is_no_port_is_refused_at_once(hass: HomeAssistant, wrong: str) -> None:
+    form = await begin(hass, wrong)
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "user")
+    assert form["errors"] == {"port": "invalid_port"}
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("/dev/serial/by-id/usb-FTDI", "/dev/serial/by-id/usb-FTDI"),
+        (" p1.local ", "socket://p1.local:2001"),
+        ("192.0.2.1:23", "socket://192.0.2.1:23"),
+        ("2001:db8::1", "socket://[2001:db8::1]:2001"),
+        ("[2001:db8::1]:23", "socket://[2001:db8::1]:23"),
+        ("socket://p1.local", "socket://p1.local:2001"),
+        ("socket://p1.local:23", "socket://p1.local:23"),
+        ("rfc2217://user:secret@p1.local:2217", "rfc2217://user:secret@p1.local:2217"),
+        ("esphome://p1.local:6053/?port_name=p1", "esphome://p1.local:6053/?port_name=p1"),
+    ],
+)
+def test_every_way_to_name_a_port_is_understood(text: str, url: str) -> None:
+    assert address(text) == url
+
+
+@pytest.mark.logs("No telegrams from .*: ")
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (OSError(errno.EACCES, "Permission denied"), "no_permission"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "unreachable"),
+        (OSError(errno.EIO, "Input/output error"), "failed"),
+    ],
+)
+async def test_a_port_that_can_not_be_opened_says_why(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch, error: OSError, cause: str
+) -> None:
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(reader, "create_serial_connection", refuse)
+    form = await after(hass, await begin(hass, "/dev/ttyUSB0"))
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "user")
+    assert form["errors"] == {"base": cause}
+    # And so it is when the page is loaded again.
+    form = await hass.config_entries.flow.async_configure(form["flow_id"])
+    assert form["errors"] == {"base": cause}
+    assert form["description_placeholders"]
+    assert form["description_placeholders"]["port"] == "/dev/ttyUSB0"
+
+
+@pytest.mark.logs("No telegrams from .*: ")
+async def test_a_port_that_is_not_there_and_a_host_that_refuses_say_so_until_they_are_right(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    form = await after(hass, await begin(hass, "/dev/no-such-port"))
+    assert form["errors"] == {"base": "no_such_port"}
+    away = f"127.0.0.1:{free_port()}"
+    form = await after(hass, await give(hass, form, {"port": away, "dsmr_version": "auto"}))
+    assert form["errors"] == {"base": "refused"}
+    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "auto"})
+    shown = await after(hass, result, gateway, AM550)
+    assert shown["step_id"] == "confirm"
+
+
+@pytest.mark.logs("No telegrams from .*: ")
+async def test_a_port_that_another_program_has_is_busy(
+    hass: HomeAssistant, serial_line: SerialLine
+) -> None:
+    with serial_line.device.open("rb", buffering=0) as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        form = await after(hass, await begin(hass, str(serial_line.device), "5"))
+    assert form["errors"] == {"base": "busy"}
+
+
+@pytest.mark.logs("No telegrams from .*: ")
+@pytest.mark.parametrize(
+    ("sent", "cause"),
+    [
+        ([], "silent"),
+        ([b"\x00\xff\x17noise"], "no_telegram"),
+        ([AM550.replace(b"3160.427", b"3160.428")], "checksum"),
+    ],
+)
+async def test_a_port_from_which_no_telegram_comes_says_what_does(
+    hass: HomeAssistant, gateway: Gateway, sent: list[bytes], cause: str
+) -> None:
+    form = await after(hass, await begin(hass, at(gateway), "5"), gateway, *sent)
+    assert form["errors"] == {"base": cause}
+
+
+@pytest.mark.logs("No telegrams from .*: no telegram")
+async def test_a_meter_at_an_rfxtrx_receiver_is_found_and_moves(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    shown = await after(hass, await begin(hass, at(gateway), "5"), gateway, packets(AM550))
+    added = await give(hass, shown, {})
+    entry = added["result"]
+    assert entry.data["protocol"] == "rfxtrx_dsmr_protocol"
+    form = await hass.config_entries.flow.async_init(
+        "dsmr", context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    )
+    result = await give(hass, form, {"port": at(second_gateway), "dsmr_version": "5"})
+    done = await after(hass, result, second_gateway, packets(AM550))
+    assert done["reason"] == "reconfigure_successful"
+    assert entry.data["protocol"] == "rfxtrx_dsmr_protocol"
+    assert entry.data["port"] == at(second_gateway)
+
+
+@pytest.mark.logs("No telegrams? from .*: ")
+async def test_a_meter_that_encrypts_asks_for_its_key(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    sent = encrypted(SMARTY, bytes.fromhex(KEY))
+    # It turns out by itself …
+    form = await after(hass, await begin(hass, at(gateway)), gateway, sent)
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "encryption_key")
+    assert form["errors"] == {}
+    # … a key that is none, and one of another meter …
+    form = await give(hass, form, {"encryption_key": "secret"})
+    assert form["errors"] == {"encryption_key": "invalid_key"}
+    form = await after(hass, await give(hass, form, {"encryption_key": OTHER_KEY}), gateway, sent)
+    assert (form["step_id"], form["errors"]) == ("encryption_key", {"encryption_key": "wrong_key"})
+    # … and the right one, as the operator prints it.
+    printed = "-".join(KEY[at : at + 4].upper() for at in range(0, 32, 4))
+    shown = await after(hass, await give(hass, form, {"encryption_key": printed}), gateway, sent)
+    assert shown["step_id"] == "confirm"
+    added = await give(hass, shown, {})
+    assert added["data"]["encryption_key"] == KEY
+    assert added["data"]["dsmr_version"] == "MSn"
+    assert added["result"].unique_id == SMARTY_SERIAL
+    await gateway.connected()
+    gateway.send(sent)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "4920.183")
+
+
+async def test_a_version_that_is_encrypted_asks_for_the_key_first(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    form = await begin(hass, at(gateway), "MSn")
+    assert form["step_id"] == "encryption_key"
+    result = await give(hass, form, {"encryption_key": KEY})
+    shown = await after(hass, result, gateway, encrypted(SMARTY, bytes.fromhex(KEY)))
+    assert shown["step_id"] == "confirm"
+
+
+async def test_a_person_who_closes_the_window_leaves_the_port_alone(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    result = await begin(hass, at(gateway))
+    await gateway.connected()
+    hass.config_entries.flow.async_abort(result["flow_id"])
+    await gateway.disconnected()
+
+
+async def test_a_meter_moves_to_another_port_and_keeps_all(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    # An old entry: what the built-in kept in two parts is one address from now on.
+    entry = entry_for("5", AM550, host="127.0.0.1", port=gateway.port)
+    await set_up_entry(hass, entry)
+    form = await entry.start_reconfigure_flow(hass)
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "reconfigure")
+    result = await give(hass, form, {"port": at(second_gateway), "dsmr_version": "5"})
+    done = await after(hass, result, second_gateway, AM550)
+    assert (done["type"], done["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
+    assert entry.data == {
+        "port": at(second_gateway),
+        "dsmr_version": "5",
+        "protocol": "dsmr_protocol",
+        "serial_id": SERIAL,
+        "serial_id_gas": GAS,
+    }
+    await second_gateway.connected()
+    second_gateway.send(AM550)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+
+
+async def test_the_port_that_the_meter_has_itself_can_be_probed(
+    hass: HomeAssistant, serial_line: SerialLine
+) -> None:
+    entry = entry_for("5", AM550, port=str(serial_line.device))
+    await set_up_entry(hass, entry)
+    async with serial_line.sending(AM550):
+        await state_of(hass, "sensor.electricity_meter_active_tariff", "normal")
+        form = await entry.start_reconfigure_flow(hass)
+        result = await give(hass, form, {"port": str(serial_line.device), "dsmr_version": "5"})
+        done = await after(hass, result)
+        assert done["reason"] == "reconfigure_successful"
+        await state_of(hass, "sensor.electricity_meter_active_tariff", "normal")
+
+
+@pytest.mark.logs("No telegrams from .*: ")
+async def test_a_move_to_where_nothing_is_leaves_the_meter_where_it_was(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    entry = entry_for("5", AM550, port=at(gateway))
+    await set_up_entry(hass, entry)
+    form = await entry.start_reconfigure_flow(hass)
+    result = await give(hass, form, {"port": "/dev/no-such-port", "dsmr_version": "auto"})
+    form = await after(hass, result)
+    assert (form["step_id"], form["errors"]) == ("reconfigure", {"base": "no_such_port"})
+    assert entry.state is ConfigEntryState.LOADED
+    assert entry.data["port"] == at(gateway)
+
+
+async def test_a_meter_that_was_replaced_gives_its_entities_to_the_new_one(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entity_registry: er.EntityRegistry,
+    device_registry: dr.DeviceRegistry,
+) -> None:
+    old = telegram_of("kaifa-e0026-v42")
+    entry = entry_for("4", old, port=at(gateway))
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    gateway.send(old)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "6944.172")
+    before = {
+        entity.entity_id
+        for entity in er.async_entries_for_config_entry(entity_registry, entry.entry_id)
+    }
+    form = await entry.start_reconfigure_flow(hass)
+    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "auto"})
+    form = await after(hass, result, gateway, AM550)
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "replace")
+    done = await give(hass, form, {})
+    assert done["reason"] == "reconfigure_successful"
+    await hass.async_block_till_done()
+    await gateway.connected()
+    gateway.send(AM550)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    assert entry.unique_id == SERIAL
+    power = entity_registry.async_get("sensor.electricity_meter_power_consumption")
+    gas = entity_registry.async_get("sensor.gas_meter_gas_consumption")
+    assert power
+    assert gas
+    assert power.unique_id == f"{SERIAL}_current_electricity_usage"
+    assert gas.unique_id == GAS
+    entities = er.async_entries_for_config_entry(entity_registry, entry.entry_id)
+    assert before <= {entity.entity_id for entity in entities}
+    assert sorted(e.entity_id for e in entities if "gas_consumption" in e.entity_id) == [
+        "sensor.gas_meter_gas_consumption",
+        "sensor.gas_meter_hourly_gas_consumption",
+    ]
+    devices = dr.async_entries_for_config_entry(device_registry, entry.entry_id)
+    assert {frozenset(device.identifiers) for device in devices} == {
+        frozenset({("dsmr", SERIAL)}),
+        frozenset({("dsmr", GAS)}),
+    }
+
+
+async def test_a_meter_can_not_take_the_place_of_one_that_has_its_own_entry(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    entry_for("5", AM550, port="/dev/ttyUSB0").add_to_hass(hass)
+    entry = entry_for("4", telegram_of("kaifa-e0026-v42"), port="/dev/ttyUSB1")
+    entry.add_to_hass(hass)
+    form = await entry.start_reconfigure_flow(hass)
+    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "auto"})
+    result = await after(hass, result, gateway, AM550)
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
+
+
+@pytest.mark.logs("No telegrams? from .*: ")
+async def test_a_key_that_does_not_fit_is_asked_for_again(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    entry = entry_for("MSn", SMARTY, port=at(gateway), encryption_key=OTHER_KEY)
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    for count in range(reader.REFUSED):
+        gateway.send(encrypted(SMARTY, bytes.fromhex(KEY), counter=count))
+    await until(lambda: bool(hass.config_entries.flow.async_progress()))
+    [flow] = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == "reauth"
+    form = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "reauth_confirm")
+    form = await give(hass, form, {"encryption_key": "?"})
+    assert form["errors"] == {"encryption_key": "invalid_key"}
+    sent = encrypted(SMARTY, bytes.fromhex(KEY))
+    result = await give(hass, form, {"encryption_key": OTHER_KEY})
+    form = await after(hass, result, gateway, sent)
+    assert (form["step_id"], form["errors"]) == (
+        "reauth_confirm",
+        {"encryption_key": "wrong_key"},
+    )
+    result = await give(hass, form, {"encryption_key": KEY})
+    done = await after(hass, result, gateway, sent)
+    assert (done["type"], done["reason"]) == (FlowResultType.ABORT, "reauth_successful")
+    assert entry.data["encryption_key"] == KEY
+    await hass.async_block_till_done()
+    await gateway.connected()
+    gateway.send(sent)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "4920.183")
+
+
+async def test_how_long_values_wait_is_changed_and_holds_at_once(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    entry = entry_for("5", AM550, port=at(gateway))
+    await set_up_entry(hass, entry)
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "init")
+    before = entry.runtime_data
+    done = await hass.config_entries.options.async_configure(
+        form["flow_id"], {"time_between_update": 5.0}
+    )
+    assert done["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert entry.options == {"time_between_update": 5}
+    assert isinstance(entry.options["time_between_update"], int)
+    assert entry.state is ConfigEntryState.LOADED
+    assert entry.runtime_data is not before

@@ -1,0 +1,473 @@
+"""The version `auto`: told from the line, remembered, and looked for again where it must be."""
+
+import asyncio
+from collections.abc import Iterator
+from itertools import pairwise
+import os
+from pathlib import Path
+import re
+import termios
+from typing import Any, Final
+from unittest.mock import patch
+
+from homeassistant.core import HomeAssistant
+import pytest
+
+from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.detection import RULES, TURN, recognise
+from custom_components.dsmr.models import Cause, Keys
+from custom_components.dsmr.reader import DOUBT
+from custom_components.dsmr.versions import (
+    OTHERS,
+    SERIAL_9600_7E1,
+    SERIAL_115200_7E1,
+    SERIAL_115200_8N1,
+    VERSIONS,
+    SerialSettings,
+)
+
+from .clock import now, passed, run
+from .line import DEVICE, Line, Reading
+from .meter import MODELS
+from .meter.wire import encrypted
+from .parts import (
+    PATIENCE,
+    Gateway,
+    SerialLine,
+    edited,
+    set_up,
+    state_of,
+    telegram_of,
+    until,
+    value_of,
+)
+
+KEY: Final = bytes.fromhex("3c9f41e07ab25d18f6c3904be27d5a61")
+AM550 = telegram_of("iskra-am550")
+ME382 = telegram_of("iskra-me382")
+E350 = telegram_of("landisgyr-e350")
+SMARTY = telegram_of("smarty-t210d")
+T210 = telegram_of("sagemcom-t210d-r")
+SETTINGS: Final = (SERIAL_115200_8N1, SERIAL_115200_7E1, SERIAL_9600_7E1)
+
+CORPUS = Path(__file__).parent.parent / os.environ.get("P1_CORPUS", "../shared/telegrams")
+# What the index of the corpus calls dsmr_parser's specifications.
+SPECIFICATIONS: Final = {
+    "V2_2": "2.2",
+    "V4": "4",
+    "V5": "5",
+    "BELGIUM_FLUVIUS": "5B",
+    "LUXEMBOURG_SMARTY": "5L",
+    "SWEDEN": "5S",
+    "EON_HUNGARY": "5EONHU",
+    "Q3D": "Q3D",
+    "ISKRA_IE": "ISKRA_IE",
+    "SAGEMCOM_T210_D_R": "SAGEMCOM_T210_D_R",
+}
+
+
+def corpus() -> Iterator[tuple[Path, str]]:
+    """Yield the telegrams of the corpus, where there is one, and their versions by its index."""
+    index = CORPUS / "INDEX.md"
+    rows = index.read_text() if index.exists() else ""
+    for row in re.finditer(r"^\| (\S+\.txt) \|.*?\| (\w+): ", rows, re.MULTILINE):
+        yield CORPUS / row[1], SPECIFICATIONS[row[2]]
+
+
+# --- the rules
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_version_of_each_model_is_told_from_its_telegram(model: str) -> None:
+    assert recognise(telegram_of(model)) is VERSIONS[MODELS[model].version]
+
+
+@pytest.mark.parametrize(
+    ("path", "version"),
+    [pytest.param(path, version, id=path.stem) for path, version in corpus()]
+    or [pytest.param(None, None, marks=pytest.mark.skip(reason=f"there is no corpus at {CORPUS}"))],
+)
+def test_the_version_of_each_telegram_of_the_corpus_is_told(path: Path, version: str) -> None:
+    assert recognise(path.read_bytes()) is VERSIONS[version]
+
+
+@pytest.mark.parametrize(
+    ("model", "version"),
+    [("smarty-t210d", "MSn"), ("sagemcom-t210d-r", "SAGEMCOM_T210_D_R"), ("iskra-am550", "5")],
+)
+def test_the_version_of_an_encrypted_telegram_is_told_from_what_is_in_it(
+    model: str, version: str
+) -> None:
+    assert recognise(telegram_of(model), encrypted=True) is VERSIONS[version]
+
+
+@pytest.mark.parametrize(
+    ("telegram", "version"),
+    [
+        pytest.param(
+            b"/ABC5\\OTHER\r\n\r\n0-0:96.1.4(50221)\r\n1-0:1.7.0(00.1*kW)\r\n!0000\r\n",
+            "5B",
+            id="another operator in Belgium",
+        ),
+        pytest.param(
+            T210.replace(b"/EST5", b"/XYZ5"), "5", id="another operator in Austria, plain"
+        ),
+        pytest.param(
+            telegram_of("sagemcom-hungary").replace(b"/SAG5SAG-METER", b"/HLY5\\D545-METER"),
+            "5EONHU",
+            id="another maker in Hungary",
+        ),
+        pytest.param(
+            telegram_of("aidon-6534").replace(b"/ADN9 6534", b"/XYZ5"),
+            "5S",
+            id="another maker in Sweden",
+        ),
+        pytest.param(
+            AM550.replace(b"/ISK5", b"\0\n/ISK5").replace(b"0-0:1.0.0", b"\0\0000-0:1.0.0"),
+            "5",
+            id="NULs between the lines",
+        ),
+        pytest.param(
+            b"/XYZ5\r\n\r\n1-0:1.8.1(1*kWh)\r\n!\r\n", "2.2", id="nothing but no checksum"
+        ),
+        pytest.param(b"/XYZ5\r\n\r\n1-0:1.8.1(1*kWh)\r\n!0000\r\n", "5", id="nothing at all"),
+        pytest.param(b"/\xff\xfe\r\n!\r\n", "2.2", id="noise"),
+    ],
+)
+def test_a_meter_that_nobody_has_seen_is_told_by_what_it_sends(
+    telegram: bytes, version: str
+) -> None:
+    assert recognise(telegram) is VERSIONS[version]
+
+
+def test_an_encrypted_meter_of_another_austrian_operator_is_told_by_what_it_lacks() -> None:
+    telegram = T210.replace(b"/EST5", b"/XYZ5")
+    assert recognise(telegram, encrypted=True) is VERSIONS["SAGEMCOM_T210_D_R"]
+
+
+def test_each_rule_says_why_and_the_last_one_holds_always() -> None:
+    assert all(rule.why and rule.version in VERSIONS for rule in RULES)
+    assert {rule.version for rule in RULES} == VERSIONS.keys() - {"3"}  # 3 has the lines of 2.2.
+    last = RULES[-1]
+    assert last == type(last)(version=last.version, why=last.why)
+
+
+# --- the search, on virtual time
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> Line:
+    """What the reader finds in place of serialx."""
+    line = Line()
+    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", line.open)
+    return line
+
+
+def sent(data: bytes, meter: SerialSettings, ours: SerialSettings) -> bytes:
+    """Return what is read of bytes on a line that is set as it is (UART, least bit first)."""
+    if meter.baudrate != ours.baudrate:
+        # One bit of the slow line is many of the fast one.
+        return bytes(0x80 | byte ^ 0x55 for byte in data)
+    if meter.byte_size == 7 and ours.byte_size == 8:
+        return bytes(byte | (byte.bit_count() & 1) << 7 for byte in data)
+    return bytes(byte & (0x7F if ours.byte_size == 7 else 0xFF) for byte in data)
+
+
+@pytest.mark.logs("No telegrams from /dev/ttyUSB0: the other side")
+@pytest.mark.parametrize(
+    ("model", "meter"),
+    [
+        ("iskra-am550", SERIAL_115200_8N1),
+        ("landisgyr-e350", SERIAL_115200_8N1),
+        ("landisgyr-e350", SERIAL_115200_7E1),
+        ("iskra-me382", SERIAL_9600_7E1),
+    ],
+)
+def test_the_settings_of_a_serial_line_are_found_by_trying(
+    line: Line, model: str, meter: SerialSettings
+) -> None:
+    async def test() -> None:
+        telegram = telegram_of(model)
+        async with Reading(None, url=DEVICE) as reading:
+            while not reading.counters.telegrams:
+                assert now() < len(SETTINGS) * (TURN + 1)
+                line.send(sent(telegram, meter, line.settings))
+                await passed(1)
+            assert reading.reader.version is VERSIONS[MODELS[model].version]
+            assert len(reading.telegrams()) == 1
+            line.lose()
+            await passed(1)
+            assert line.settings == meter
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from /dev/ttyUSB0: no telegram for 12 s .nothing comes at all")
+def test_a_silent_line_is_tried_with_each_setting_in_turn_and_then_said_to_be_silent(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with Reading(None, url=DEVICE) as reading:
+            await passed(len(SETTINGS) * TURN)
+            assert tuple(settings for _, settings in line.opened) == SETTINGS
+            assert reading.cause() is None
+            await passed(1)
+            assert reading.cause() is Cause.SILENT
+            await passed(300)
+            assert reading.losses()
+        for (before, _), (after, _) in pairwise(line.opened):
+            assert TURN <= after - before <= TURN + 2
+        assert caplog.text.count("No telegrams from") == 1
+
+    run(test())
+
+
+def test_a_setting_that_makes_garbage_is_left_before_its_time(line: Line) -> None:
+    async def test() -> None:
+        async with Reading(None, url=DEVICE):
+            for _ in range(5):
+                line.send(sent(AM550, SERIAL_115200_7E1, SERIAL_115200_8N1))
+                await passed(1)
+            assert line.settings == SERIAL_115200_7E1
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from .*: no telegram for 35 s .bytes come, but no telegram")
+@pytest.mark.parametrize("url", ["socket://192.0.2.1:2001", "tcp://192.0.2.1:2001"])
+def test_behind_a_server_there_is_nothing_to_try(line: Line, url: str) -> None:
+    async def test() -> None:
+        async with Reading(None, url=url) as reading:
+            line.send(b"\xff" * 4096)
+            await passed(60)
+            assert [settings for _, settings in line.opened] == [SERIAL_115200_8N1] * 2
+            assert reading.cause() is Cause.NO_TELEGRAM
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from .*: no telegram for 35 s .the telegrams are damaged")
+@pytest.mark.logs("Telegrams come from")
+def test_a_telegram_that_is_damaged_decides_nothing(line: Line) -> None:
+    async def test() -> None:
+        async with Reading(None) as reading:
+            line.send(AM550.replace(b"(00.461*kW)", b"(00.462*kW)"))
+            await passed(36)
+            assert reading.reader.version is OTHERS
+            assert reading.cause() is Cause.CHECKSUM
+            line.send(ME382)
+            assert reading.reader.version is VERSIONS["2.2"]
+
+    run(test())
+
+
+def test_what_comes_with_the_deciding_telegram_is_not_lost(line: Line) -> None:
+    async def test() -> None:
+        async with Reading(None) as reading:
+            line.send(AM550[100:] + AM550 * 2 + AM550[:100])
+            line.send(AM550[100:])
+            assert len(reading.telegrams()) == 3
+            assert line.opened[1:] == []
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("model", "version"),
+    [("smarty-t210d", "MSn"), ("sagemcom-t210d-r", "SAGEMCOM_T210_D_R"), ("iskra-am550", "5")],
+)
+def test_with_a_key_the_version_of_an_encrypted_meter_is_found(
+    line: Line, model: str, version: str
+) -> None:
+    async def test() -> None:
+        telegram = telegram_of(model)
+        async with Reading(None, url=DEVICE, keys=Keys(KEY)) as reading:
+            line.send(encrypted(telegram, KEY)[200:])
+            for counter in range(2):
+                await passed(1)
+                line.send(encrypted(telegram, KEY, counter=counter))
+            assert reading.reader.version is VERSIONS[version]
+            assert len(reading.telegrams()) == 2
+
+    run(test())
+
+
+def test_once_the_version_is_found_its_published_authentication_key_counts(line: Line) -> None:
+    async def test() -> None:
+        published = VERSIONS["MSn"].authentication_key or b""
+        async with Reading(None, keys=Keys(KEY)) as reading:
+            line.send(encrypted(SMARTY, KEY, published, counter=1))
+            line.send(encrypted(SMARTY, KEY, published, counter=2))
+            line.send(encrypted(SMARTY, KEY, b"another", counter=3))
+            assert len(reading.telegrams()) == 2
+            assert reading.counters.decryption_failures == 1
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from .*: .*the telegrams are encrypted, and there is no key")
+def test_without_a_key_it_is_said_that_one_is_missing(line: Line) -> None:
+    async def test() -> None:
+        async with Reading(None, url=DEVICE) as reading:
+            line.send(encrypted(SMARTY, KEY))
+            await passed(TURN)
+            assert reading.cause() is Cause.NO_KEY
+            await passed(1)
+            line.send(encrypted(SMARTY, KEY))
+            await passed(60)
+            assert reading.reader.version is OTHERS
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from")
+@pytest.mark.logs("Telegrams come from")
+def test_a_version_that_was_found_before_is_looked_for_again_when_nothing_passes(
+    line: Line,
+) -> None:
+    async def test() -> None:
+        # Somebody has put a meter of DSMR 5 where one of DSMR 2.2 was.
+        async with Reading("2.2", url=DEVICE, detects=True) as reading:
+            while not reading.counters.telegrams:
+                assert now() < 2 * DOUBT
+                line.send(sent(AM550, SERIAL_115200_8N1, line.settings))
+                await passed(1)
+                if now() < DOUBT:
+                    assert line.settings == SERIAL_9600_7E1
+            assert await reading.reader.found() is VERSIONS["5"]
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from")
+@pytest.mark.parametrize("noise", [b"", b"\xff" * 100], ids=["silence", "noise"])
+def test_a_version_that_was_found_before_stays_the_first_that_is_tried(
+    line: Line, noise: bytes
+) -> None:
+    async def test() -> None:
+        async with Reading("2.2", url=DEVICE, detects=True) as reading:
+            while now() < 600:
+                if noise:
+                    line.send(noise)
+                await passed(1)
+            tried = [settings for _, settings in line.opened]
+            assert tried.count(SERIAL_9600_7E1) > len(tried) // 2
+            assert (SERIAL_115200_8N1 in tried) is bool(noise)
+            assert reading.reader.version is VERSIONS["2.2"]
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from")
+def test_a_version_that_was_given_is_never_looked_for(line: Line) -> None:
+    async def test() -> None:
+        async with Reading("4", url=DEVICE) as reading:
+            while now() < 600:
+                line.send(ME382)
+                await passed(10)
+            assert {settings for _, settings in line.opened} == {SERIAL_115200_7E1}
+            # But what there is, is known.
+            assert reading.reader.looks_like is VERSIONS["2.2"]
+
+    run(test())
+
+
+# --- in Home Assistant
+
+
+def at(gateway: Gateway) -> dict[str, Any]:
+    """Return the configuration of a meter of any version at a gateway."""
+    return {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "auto"}
+
+
+def remembered(version: str) -> dict[str, Any]:
+    """Return what is stored of a meter that sends its power and its tariff."""
+    return {
+        "version": 1,
+        "minor_version": 1,
+        "key": "dsmr.yaml",
+        "data": {"version": version, "lines": ["1.7.0", "96.14.0"], "slots": []},
+    }
+
+
+async def test_at_the_first_start_the_sensors_come_when_the_version_is_found(
+    hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
+) -> None:
+    await set_up(hass, at(gateway))
+    await gateway.connected()
+    assert not hass.states.async_all("sensor")
+    # In Belgium 2 is the low tariff.
+    gateway.send(edited(telegram_of("fluvius-t211"), o0_0_96_14_0="(0002)"))
+    await until(lambda: hass.states.get("sensor.power_tariff") is not None)
+    await state_of(hass, "sensor.power_tariff", "low")
+    assert hass_storage["dsmr.yaml"]["data"]["version"] == "5B"
+    assert gateway.connections == 1
+
+
+async def test_at_the_next_start_the_sensors_stand_at_once(
+    hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
+) -> None:
+    hass_storage["dsmr.yaml"] = remembered("5B")
+    await set_up(hass, at(gateway))
+    assert value_of(hass, "sensor.power_tariff") == "unavailable"
+    await gateway.connected()
+    gateway.send(edited(telegram_of("fluvius-t211"), o0_0_96_14_0="(0002)"))
+    await state_of(hass, "sensor.power_tariff", "low")
+
+
+async def test_a_version_that_is_remembered_and_not_known_any_more_is_found_anew(
+    hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
+) -> None:
+    hass_storage["dsmr.yaml"] = remembered("9")
+    await set_up(hass, at(gateway))
+    await gateway.connected()
+    gateway.send(AM550)
+    await until(lambda: hass.states.get("sensor.power_tariff") is not None)
+    assert hass_storage["dsmr.yaml"]["data"]["version"] == "5"
+
+
+@pytest.mark.logs("No telegrams from")
+@pytest.mark.logs("Telegrams come from")
+async def test_a_version_that_was_remembered_wrongly_is_mended(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    hass_storage: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("custom_components.dsmr.reader.DOUBT", 0.0)
+    monkeypatch.setattr("custom_components.dsmr.reader.SHORTEST_SILENCE", 0.2)
+    monkeypatch.setattr("custom_components.dsmr.reader.SILENCE", 0.01)
+    hass_storage["dsmr.yaml"] = remembered("4")
+    written = {"sensor": [{"platform": "dsmr", **at(gateway)}]}
+    with patch("homeassistant.config.load_yaml_config_file", side_effect=lambda *_: written):
+        await set_up(hass, at(gateway))
+        thought = hass.data[YAML_PORTS]["yaml"]
+
+        def is_read_anew() -> bool:
+            gateway.send(ME382)
+            port = hass.data.get(YAML_PORTS, {}).get("yaml", thought)
+            return port is not thought and port.reader.counters.telegrams > 0
+
+        await until(is_read_anew)
+    assert hass.data[YAML_PORTS]["yaml"].reader.version is VERSIONS["2.2"]
+    await state_of(hass, "sensor.power_consumption_low", "6274.318")
+    await hass.data[YAML_PORTS]["yaml"].stop()
+
+
+async def test_over_a_serial_line_a_meter_of_dsmr_2_2_is_found(
+    hass: HomeAssistant, serial_line: SerialLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("custom_components.dsmr.detection.TURN", 0.5)
+    await set_up(hass, {"port": str(serial_line.device), "dsmr_version": "auto"})
+    await until(lambda: serial_line.settings()[4] == termios.B9600)
+    async with serial_line.sending(edited(ME382, o1_0_1_7_0="(0000.77*kW)")):
+        await until(lambda: hass.states.get("sensor.power_consumption") is not None)
+        await state_of(hass, "sensor.power_consumption", "0.77")
+
+
+async def test_the_search_ends_with_the_port(hass: HomeAssistant, gateway: Gateway) -> None:
+    await set_up(hass, at(gateway))
+    await gateway.connected()
+    async with asyncio.timeout(PATIENCE):
+        await hass.data[YAML_PORTS]["yaml"].stop()
+    await gateway.disconnected()

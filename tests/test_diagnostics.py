@@ -1,0 +1,142 @@
+"""What is told of a meter to who is to find out what is wrong, and what is not."""
+
+import json
+from typing import Any
+
+from homeassistant.components.diagnostics import REDACTED
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    get_system_health_info,
+)
+
+from custom_components.dsmr.diagnostics import (
+    async_get_config_entry_diagnostics,
+    async_get_device_diagnostics,
+)
+
+from .meter.wire import encrypted
+from .parts import Gateway, edited, set_up, state_of, telegram_of
+from .test_entry import AM550, GAS, SERIAL, entry_for, set_up_entry
+
+KEY = "3c9f41e07ab25d18f6c3904be27d5a61"
+SMARTY = telegram_of("smarty-t210d")
+GAS_PRINTED = bytes.fromhex(GAS).decode()
+
+
+async def diagnostics(hass: HomeAssistant, entry: MockConfigEntry) -> Any:
+    """Return the diagnostics of an entry as they are downloaded."""
+    return json.loads(json.dumps(await async_get_config_entry_diagnostics(hass, entry)))
+
+
+async def test_the_diagnostics_of_an_entry_say_what_happened(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    assert (await diagnostics(hass, entry))["seconds_since_telegram"] is None
+    gateway.send(AM550.replace(b"0-1:24.2.1", b"1-0:142.7.0(00.1*kW)\r\n0-1:24.2.1"))
+    gateway.send(edited(AM550 + b"", o0_0_96_14_0="(0001)"))
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    found = await diagnostics(hass, entry)
+    assert found["version"] == "5"
+    assert found["counters"]["telegrams"] == 1
+    assert found["counters"]["checksum_failures"] == 1
+    assert found["cause"] is None
+    assert found["seconds_since_telegram"] < 20
+    assert found["entry"]["options"] == {"time_between_update": 0}
+    assert found["roster"]["slots"] == [{"type": 3, "number": 1, "identity": REDACTED}]
+    power = next(line for line in found["readings"] if line["obis"] == "1.7.0")
+    assert power == {
+        "meter": "",
+        "obis": "1.7.0",
+        "value": "0.461",
+        "unit": "kW",
+        "time": None,
+        "entries": 0,
+    }
+    assert len(found["heard"]) == 2
+    assert "1-0:142.7.0(00.1*kW)" in found["heard"][0]
+    assert f"0-0:96.1.1({REDACTED})" in found["heard"][1]
+
+
+@pytest.mark.parametrize("model", ["iskra-am550", "kamstrup-382", "landisgyr-e350"])
+async def test_nobody_learns_which_meter_it_is(
+    hass: HomeAssistant, gateway: Gateway, device_registry: dr.DeviceRegistry, model: str
+) -> None:
+    telegram = edited(telegram_of(model), o0_0_96_13_0="(48656C6C6F206D7220536D697468)")
+    version = {"iskra-am550": "5", "kamstrup-382": "2.2"}.get(model, "4")
+    port = f"socket://resident:hunter2@127.0.0.1:{gateway.port}"
+    entry = entry_for(version, telegram, port=port)
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    # Also where a bit of the identifier is damaged.
+    gateway.send(telegram.replace(b"0-0:96.1.1(4", b"0-0:96.1.1(5"))
+    gateway.send(telegram)
+    await state_of(hass, "sensor.electricity_meter_active_tariff", "low", "normal")
+    said = json.dumps(await async_get_config_entry_diagnostics(hass, entry))
+    for device in dr.async_entries_for_config_entry(device_registry, entry.entry_id):
+        said += json.dumps(await async_get_device_diagnostics(hass, entry, device))
+    serials = [entry.data["serial_id"], entry.data["serial_id_gas"]]
+    for secret in filter(None, serials):
+        assert secret not in said
+        assert bytes.fromhex(secret).decode().strip() not in said
+        assert secret[2:] not in said
+    assert "48656C6C6F" not in said
+    assert "Hello" not in said
+    assert "hunter2" not in said
+    assert "resident" not in said
+    assert "12345" not in said
+
+
+async def test_nobody_learns_the_key(hass: HomeAssistant, gateway: Gateway) -> None:
+    port = f"socket://127.0.0.1:{gateway.port}"
+    entry = entry_for("MSn", SMARTY, port=port, encryption_key=KEY)
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    gateway.send(encrypted(SMARTY, bytes.fromhex(KEY)))
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "4920.183")
+    said = json.dumps(await diagnostics(hass, entry))
+    assert KEY not in said.lower()
+    assert f'"encryption_key": "{REDACTED}"' in said
+
+
+async def test_the_diagnostics_of_a_device_are_about_its_meter(
+    hass: HomeAssistant, gateway: Gateway, device_registry: dr.DeviceRegistry
+) -> None:
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    gateway.send(AM550)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    gas = device_registry.async_get_device_by_identifier(("dsmr", GAS), entry.entry_id)
+    electricity = device_registry.async_get_device_by_identifier(("dsmr", SERIAL), entry.entry_id)
+    assert gas
+    assert electricity
+    found = await async_get_device_diagnostics(hass, entry, gas)
+    assert {line["obis"] for line in found["readings"]} == {"24.1.0", "96.1.0", "24.2.1", "flow"}
+    assert [slot["number"] for slot in found["slots"]] == [1]
+    found = await async_get_device_diagnostics(hass, entry, electricity)
+    assert "1.7.0" in {line["obis"] for line in found["readings"]}
+    assert "24.2.1" not in {line["obis"] for line in found["readings"]}
+
+
+async def test_the_system_health_counts_meters_of_both_kinds(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    assert await async_setup_component(hass, "system_health", {})
+    await set_up(hass, {"host": "127.0.0.1", "port": second_gateway.port, "dsmr_version": 5})
+    await set_up_entry(hass, entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}"))
+    await gateway.connected()
+    gateway.send(AM550)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    assert await get_system_health_info(hass, "dsmr") == {
+        "ports": 2,
+        "reading": 1,
+        "telegrams": 1,
+        "dropped": 0,
+    }

@@ -1,0 +1,412 @@
+"""Config entries: those of the built-in `dsmr` go on as if nothing had happened, and back."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+import re
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from homeassistant import loader
+from homeassistant.config_entries import HANDLERS, ConfigEntry, ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr, entity_registry as er, translation
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.dsmr import async_remove_config_entry_device
+from custom_components.dsmr.framing import RFXtrxPackets
+
+from .parts import Gateway, SerialLine, edited, state_of, telegram_of, until, value_of
+
+with patch.dict(HANDLERS):
+    # Importing it puts it in the place of ours, in which it shall be in these tests alone.
+    from homeassistant.components.dsmr.config_flow import DSMRFlowHandler
+
+AM550 = telegram_of("iskra-am550")
+WATER_AND_GAS = telegram_of("fluvius-water-gas")
+SERIAL = "4530303534303031323334353030303233"
+GAS = "4730303839303031323334353030303233"
+
+# Where the built-in looks for the meter's identifier; the rest have none for it.
+_IDENTIFIERS = {
+    "2.2": "96.1.1",
+    "4": "96.1.1",
+    "5": "96.1.1",
+    "5B": "96.1.1",
+    "5EONHU": "42.0.0",
+    "Q3D": "0.0.0",
+}
+
+
+def entry_for(version: str, telegram: bytes, **data: Any) -> MockConfigEntry:
+    """Return the config entry that the built-in makes of a telegram."""
+    text = telegram.decode("latin-1")
+
+    def identifier(reference: str | None) -> str | None:
+        found = re.search(rf"^\d-\d:{reference}(?:\*255)?\((\w+)\)", text, re.MULTILINE)
+        return found[1] if reference and found else None
+
+    serial = identifier(_IDENTIFIERS.get(version))
+    return MockConfigEntry(
+        domain="dsmr",
+        version=1,
+        unique_id=serial,
+        title="/dev/ttyUSB0",
+        data={
+            "dsmr_version": version,
+            "protocol": "dsmr_protocol",
+            "serial_id": serial,
+            "serial_id_gas": identifier(r"96\.1\.0"),
+            **data,
+        },
+        options={"time_between_update": 0},
+    )
+
+
+async def set_up_entry(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Set up a config entry."""
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+
+
+class Seen(NamedTuple):
+    """What a person and a history know of an entity."""
+
+    entity_id: str
+    name: str | None
+    device: frozenset[tuple[str, str]]
+    device_name: str | None
+    disabled: bool
+
+
+def entities_of(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, Seen]:
+    """Return the entities of a config entry by their unique ids."""
+    devices, entities = dr.async_get(hass), er.async_get(hass)
+    seen = {}
+    for entity in er.async_entries_for_config_entry(entities, entry.entry_id):
+        device = devices.async_get(entity.device_id or "")
+        assert device
+        seen[entity.unique_id] = Seen(
+            entity.entity_id,
+            entity.original_name,
+            frozenset(device.identifiers),
+            device.name,
+            entity.disabled,
+        )
+    return seen
+
+
+@asynccontextmanager
+async def built_in(hass: HomeAssistant, entry: ConfigEntry) -> AsyncIterator[None]:
+    """Have the built-in in place of ours, and nothing of either left in between."""
+
+    def forget() -> None:
+        for parts in (hass.data[loader.DATA_INTEGRATIONS], hass.data[loader.DATA_COMPONENTS]):
+            for name in [name for name in parts if name.split(".")[0] == "dsmr"]:
+                del parts[name]
+        hass.config.components -= {"dsmr", "sensor.dsmr", "dsmr.sensor"}
+        # The tests of one session share what was read of them.
+        texts = translation._async_get_translations_cache(hass).cache_data
+        for known in texts.loaded.values():
+            known.discard("dsmr")
+        for language in texts.cache.values():
+            for category in language.values():
+                category.pop("dsmr", None)
+
+    ours = hass.data[loader.DATA_CUSTOM_COMPONENTS]
+    forget()
+    hass.data[loader.DATA_CUSTOM_COMPONENTS] = {}
+    try:
+        with patch.dict(HANDLERS, {"dsmr": DSMRFlowHandler}):
+            assert (await loader.async_get_integration(hass, "dsmr")).is_built_in
+            yield
+    finally:
+        if entry.state is ConfigEntryState.LOADED:
+            await hass.config_entries.async_unload(entry.entry_id)
+        forget()
+        hass.data[loader.DATA_CUSTOM_COMPONENTS] = ours
+    assert not (await loader.async_get_integration(hass, "dsmr")).is_built_in
+
+
+METERS = pytest.mark.parametrize(
+    ("version", "model"),
+    [
+        ("2.2", "iskra-me382"),
+        ("2.2", "kamstrup-382"),
+        ("4", "kaifa-e0026-v42"),
+        ("4", "landisgyr-e350"),
+        ("5", "iskra-am550"),
+        ("5", "sagemcom-xs210"),
+        ("5B", "fluvius-t211"),
+        ("5B", "fluvius-water-gas"),
+        ("5S", "aidon-6534"),
+        ("Q3D", "easymeter-q3d"),
+        ("5EONHU", "sagemcom-hungary"),
+    ],
+)
+
+
+@METERS
+async def test_what_the_built_in_stored_goes_on_and_back(
+    hass: HomeAssistant, serial_line: SerialLine, version: str, model: str
+) -> None:
+    telegram = telegram_of(model)
+    entry = entry_for(version, telegram, port=str(serial_line.device))
+    await loader.async_get_custom_components(hass)
+    async with built_in(hass, entry), serial_line.sending(telegram):
+        await set_up_entry(hass, entry)
+        await until(lambda: bool(entities_of(hass, entry)))
+        await hass.async_block_till_done()
+        before = entities_of(hass, entry)
+    stored = dict(entry.data)
+
+    # A pseudo-terminal can't be set to seven bits twice.
+    serial_line.unplug()
+    serial_line.plug_in()
+    async with serial_line.sending(telegram):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await until(lambda: not unavailable(hass, before))
+        await hass.async_block_till_done()
+        ours = entities_of(hass, entry)
+        assert {unique_id: ours[unique_id] for unique_id in before} == before
+        await hass.config_entries.async_unload(entry.entry_id)
+    assert entry.data == stored
+    assert entry.version == 1
+
+    serial_line.unplug()
+    serial_line.plug_in()
+    async with built_in(hass, entry), serial_line.sending(telegram):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await until(lambda: not unavailable(hass, before))
+        again = entities_of(hass, entry)
+    assert {unique_id: again[unique_id] for unique_id in before} == before
+
+
+def unavailable(hass: HomeAssistant, entities: dict[str, Seen]) -> set[str]:
+    """Return which enabled entities show nothing."""
+    found = {seen.entity_id: hass.states.get(seen.entity_id) for seen in entities.values()}
+    return {
+        seen.entity_id
+        for seen in entities.values()
+        if not seen.disabled
+        and ((state := found[seen.entity_id]) is None or state.state == "unavailable")
+    }
+
+
+async def test_an_entry_shows_its_meter_and_lets_go_of_the_port(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    gateway.send(AM550)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    assert value_of(hass, "sensor.electricity_meter_active_tariff") == "normal"
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await gateway.disconnected()
+    assert value_of(hass, "sensor.electricity_meter_active_tariff") == "unavailable"
+
+
+async def test_an_old_entry_with_host_and_port_apart_is_read(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    entry = entry_for("5", AM550, host="127.0.0.1", port=gateway.port)
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    gateway.send(AM550)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    assert entry.data["host"] == "127.0.0.1"
+
+
+@pytest.mark.logs("Error setting up entry .* for dsmr: ")
+async def test_a_version_that_nobody_knows_is_an_error_that_says_so(hass: HomeAssistant) -> None:
+    entry = entry_for("9", AM550, port="/dev/ttyUSB0")
+    entry.add_to_hass(hass)
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_ERROR
+    assert entry.error_reason_translation_key == "unknown_version"
+
+
+async def test_a_meter_says_who_made_it(
+    hass: HomeAssistant, gateway: Gateway, device_registry: dr.DeviceRegistry
+) -> None:
+    entry = entry_for("5B", WATER_AND_GAS, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    gateway.send(WATER_AND_GAS)
+    await until(lambda: hass.states.get("sensor.gas_meter_gas_consumption") is not None)
+    found = {
+        device.name: device
+        for device in dr.async_entries_for_config_entry(device_registry, entry.entry_id)
+    }
+    electricity = found["Electricity Meter"]
+    assert electricity.serial_number == "1SAG3112345001"
+    assert electricity.manufacturer == "Sagemcom"
+    assert electricity.model == "53769484_A"
+    assert electricity.sw_version == "DSMR 5B (Belgium)"
+    gas = found["Gas Meter"]
+    assert gas.serial_number == "7FLO2112345001"
+    assert gas.manufacturer == "Flonidan"
+    assert gas.via_device_id == found["Water Meter"].via_device_id == electricity.id
+
+
+async def test_the_oldest_unique_ids_become_those_of_today(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    entry.add_to_hass(hass)
+    old_device = dr.async_get(hass).async_get_or_create(
+        config_entry_id=entry.entry_id, identifiers={("dsmr", entry.entry_id)}, name="Gas Meter"
+    )
+    for object_id, unique_id, device in (
+        ("power", f"{SERIAL}_Power_Consumption", None),
+        ("sags", f"{SERIAL}_Voltage_Sags_Phase_L2", None),
+        ("total", f"{SERIAL}_Energy_Consumption_(tarif_1)", None),
+        ("gas", f"{entry.entry_id}_Gas_Consumption", old_device.id),
+    ):
+        entity_registry.async_get_or_create(
+            "sensor",
+            "dsmr",
+            unique_id,
+            suggested_object_id=object_id,
+            config_entry=entry,
+            device_id=device,
+        )
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await gateway.connected()
+    gateway.send(AM550)
+    await state_of(hass, "sensor.gas", "3160.427")
+    for entity_id, unique_id in (
+        ("sensor.power", f"{SERIAL}_current_electricity_usage"),
+        ("sensor.sags", f"{SERIAL}_voltage_sag_l2_count"),
+        ("sensor.total", f"{SERIAL}_electricity_used_tariff_1"),
+        ("sensor.gas", GAS),
+    ):
+        entity = entity_registry.async_get(entity_id)
+        assert entity
+        assert entity.unique_id == unique_id
+    assert dr.async_get(hass).async_get(old_device.id) is None
+
+
+@pytest.mark.logs("No telegrams from /dev/no-such-port: .*there is no such port")
+@pytest.mark.parametrize(
+    ("version", "key"),
+    [("2.2", "gas_meter_reading"), ("4", "hourly_gas_meter_reading"), ("Q3D", "Gas_Consumption")],
+)
+async def test_the_oldest_gas_id_is_made_of_what_its_version_sends(
+    hass: HomeAssistant, entity_registry: er.EntityRegistry, version: str, key: str
+) -> None:
+    entry = entry_for(version, AM550, port="/dev/no-such-port")
+    entry.add_to_hass(hass)
+    entity = entity_registry.async_get_or_create(
+        "sensor", "dsmr", f"{GAS}_Gas_Consumption", config_entry=entry
+    )
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: bool(entry.runtime_data.reader.cause))
+    found = entity_registry.async_get(entity.entity_id)
+    assert found
+    assert found.unique_id == f"{GAS}_{key}"
+
+
+async def test_a_gas_meter_that_replaces_another_takes_its_entity_and_device(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    device_registry: dr.DeviceRegistry,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    gateway.send(AM550)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    device = device_registry.async_get_device_by_identifier(("dsmr", GAS), entry.entry_id)
+    replaced = edited(AM550, o0_1_96_1_0="(4732)", o0_1_24_2_1="(261112070000W)(00000.000*m3)")
+    gateway.send(replaced)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "0.0")
+    gas = entity_registry.async_get("sensor.gas_meter_gas_consumption")
+    assert gas
+    assert device
+    assert (gas.unique_id, gas.device_id) == ("4732", device.id)
+    assert entity_registry.async_get_entity_id("sensor", "dsmr", "4732_hourly_gas_consumption")
+    renamed = device_registry.async_get(device.id)
+    assert renamed
+    assert renamed.identifiers == {("dsmr", "4732")}
+    # And so it is after the next start, and when the old one comes back.
+    await hass.config_entries.async_reload(entry.entry_id)
+    await gateway.connected()
+    gateway.send(replaced)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "0.0")
+    gateway.send(edited(AM550, o0_1_24_2_1="(261112080000W)(03161.000*m3)"))
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3161.0")
+    assert entities_of(hass, entry)[GAS].entity_id == "sensor.gas_meter_gas_consumption"
+
+
+async def test_a_meter_that_is_gone_can_be_removed_and_one_that_is_there_can_not(
+    hass: HomeAssistant, gateway: Gateway, device_registry: dr.DeviceRegistry
+) -> None:
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    gateway.send(AM550)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    gas = device_registry.async_get_device_by_identifier(("dsmr", GAS), entry.entry_id)
+    electricity = device_registry.async_get_device_by_identifier(("dsmr", SERIAL), entry.entry_id)
+    assert gas
+    assert electricity
+    assert not await async_remove_config_entry_device(hass, entry, electricity)
+    assert not await async_remove_config_entry_device(hass, entry, gas)
+
+    without_gas = edited(AM550, o0_1_24_1_0="", o0_1_96_1_0="", o0_1_24_2_1="")
+    gateway.send(without_gas)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "unknown")
+    assert await async_remove_config_entry_device(hass, entry, gas)
+    device_registry.async_remove_device(gas.id)
+    await hass.async_block_till_done()
+    assert hass.states.get("sensor.gas_meter_gas_consumption") is None
+    # It was no error: the meter is back.
+    gateway.send(AM550)
+    await until(lambda: hass.states.get("sensor.gas_meter_gas_consumption") is not None)
+
+
+async def test_what_was_learnt_of_an_entry_goes_with_it(
+    hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
+) -> None:
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    gateway.send(AM550)
+    await until(lambda: f"dsmr.{entry.entry_id}" in hass_storage)
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert f"dsmr.{entry.entry_id}" not in hass_storage
+
+
+def packets(telegram: bytes) -> bytes:
+    """Return a telegram as an RFXtrx receiver passes it on, among what other devices send."""
+    other = bytes.fromhex("0a520102ce0300f6290369")
+    pieces = [telegram[at : at + 60] for at in range(0, len(telegram), 60)]
+    return other.join(
+        bytes([len(piece) + 3, 0x62, 0x01, number]) + piece for number, piece in enumerate(pieces)
+    )
+
+
+async def test_a_meter_at_an_rfxtrx_receiver_is_read(hass: HomeAssistant, gateway: Gateway) -> None:
+    port = f"socket://127.0.0.1:{gateway.port}"
+    entry = entry_for("5", AM550, port=port, protocol="rfxtrx_dsmr_protocol")
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    # It began to listen in the middle of a packet, and what comes is cut anywhere.
+    stream = packets(AM550)[100:] + packets(AM550)
+    for at in range(0, len(stream), 37):
+        gateway.send(stream[at : at + 37])
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    assert entry.runtime_data.reader.counters.checksum_failures == 0
+
+
+def test_each_piece_of_a_packet_is_passed_on_as_soon_as_its_packet_is_there() -> None:
+    stream = packets(AM550)
+    receiver = RFXtrxPackets()
+    assert b"".join(receiver.feed(stream[at : at + 1]) for at in range(len(stream))) == AM550
+    receiver.feed(stream[:30])
+    receiver.clear()
+    assert receiver.feed(stream) == AM550

@@ -1,0 +1,749 @@
+"""The reader on a line that does what the test says, on virtual time."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC
+from decimal import Decimal
+import itertools
+import logging
+from math import ceil
+from typing import Any, Self, override
+
+import pytest
+from serialx import SerialException
+
+from custom_components.dsmr.models import (
+    ELECTRICITY,
+    Connected,
+    Connection,
+    Counters,
+    Disconnected,
+    Event,
+    ReadingKey,
+    Telegram,
+    TelegramReceived,
+)
+from custom_components.dsmr.reader import QUEUE_SIZE, SHORTEST_SILENCE, SILENCE, Reader
+from custom_components.dsmr.telegram import Decoder
+from custom_components.dsmr.versions import VERSIONS
+
+from .clock import now, passed, run, settled
+from .parts import edited, telegram_of
+
+URL = "socket://192.0.2.1:2001"
+AM550 = telegram_of("iskra-am550")
+ME382 = telegram_of("iskra-me382")
+LOST = "No telegrams from socket://192.0.2.1:2001: "
+BACK = "Telegrams come from socket://192.0.2.1:2001 again"
+PAUSES = [0.25, 0.5, 1, 2, 2, 2]
+
+
+def am550(watts: int) -> bytes:
+    """Return a telegram that is told from others by its power."""
+    return edited(AM550, o1_0_1_7_0=f"({watts / 1000:06.3f}*kW)")
+
+
+class Transport(asyncio.Transport):
+    """The reader's end of a line, as serialx makes it."""
+
+    def __init__(self, protocol: asyncio.BaseProtocol, closing: float) -> None:
+        super().__init__()
+        assert isinstance(protocol, asyncio.Protocol)
+        self._protocol = protocol
+        self._closing = closing
+        self._closed = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self._closed.is_set()
+
+    def receive(self, data: bytes) -> None:
+        self._protocol.data_received(data)
+
+    def lose(self, error: Exception | None = None) -> None:
+        """Lose the connection, which tells the protocol once."""
+        if self._timer:
+            self._timer.cancel()
+        if not self.closed:
+            self._closed.set()
+            self._protocol.connection_lost(error)
+
+    @override
+    def abort(self) -> None:
+        # Never at once: serialx closes the file in a thread, the socket in the next iteration, and
+        # takes leave of an ESPHome before.
+        if not self.closed and not self._timer:
+            self._timer = asyncio.get_running_loop().call_later(self._closing, self.lose)
+
+    async def wait_closed(self) -> None:
+        await self._closed.wait()
+
+
+class Line:
+    """Takes the place of serialx: what happens when a reader opens its port.
+
+    Attributes:
+        fault: what opening raises, or None where it succeeds.
+        hangs: whether opening waits for ever.
+        closing: how many seconds closing takes.
+        opened: when it was tried, in seconds since the test began.
+        given_up: how many openings were cancelled.
+        asked: URL and settings of the last attempt.
+        transport: the line, since it was opened.
+    """
+
+    def __init__(self) -> None:
+        self.fault: BaseException | None = None
+        self.hangs = False
+        self.closing = 0.0
+        self.opened: list[float] = []
+        self.given_up = 0
+        self.asked: dict[str, Any] = {}
+        self.transport: Transport | None = None
+
+    async def open(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        url: str,
+        **settings: Any,
+    ) -> tuple[Transport, asyncio.BaseProtocol]:
+        self.opened.append(now())
+        self.asked = {"url": url, **settings}
+        if self.hangs:
+            try:
+                await loop.create_future()
+            except asyncio.CancelledError:
+                self.given_up += 1
+                raise
+        if self.fault:
+            raise self.fault
+        protocol = protocol_factory()
+        self.transport = Transport(protocol, self.closing)
+        return self.transport, protocol
+
+    def send(self, data: bytes) -> None:
+        """Send bytes from the meter."""
+        assert self.transport
+        self.transport.receive(data)
+
+    def lose(self, error: Exception | None = None) -> None:
+        """Lose the connection."""
+        assert self.transport
+        self.transport.lose(error)
+
+    def pauses(self) -> list[float]:
+        """Return the seconds between attempts where each failed at once."""
+        return [after - before for before, after in itertools.pairwise(self.opened)]
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> Line:
+    """What the reader finds in place of serialx."""
+    line = Line()
+    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", line.open)
+    return line
+
+
+class Reading:
+    """A reader at work."""
+
+    def __init__(
+        self,
+        version: str = "5",
+        *,
+        url: str = URL,
+        longest_retry: float = 30,
+        room: int = QUEUE_SIZE,
+    ) -> None:
+        self.queue: asyncio.Queue[Event] = asyncio.Queue(room)
+        self.counters = Counters()
+        self.decoder = Decoder(VERSIONS[version], UTC, self.counters)
+        self.reader = Reader(
+            Connection(url, longest_retry), VERSIONS[version], self.decoder, self.queue
+        )
+        self.task: asyncio.Task[None]
+
+    async def __aenter__(self) -> Self:
+        self.task = asyncio.create_task(self.reader.run())
+        await settled()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stop, and raise what it has died of."""
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+
+    def events(self) -> list[Event]:
+        """Return what has happened since the last call."""
+        return [self.queue.get_nowait() for _ in range(self.queue.qsize())]
+
+    def watts(self) -> list[int]:
+        """Return the power in each telegram that has come since the last call."""
+        telegrams = [
+            event.telegram for event in self.events() if isinstance(event, TelegramReceived)
+        ]
+        return [_watts(telegram) for telegram in telegrams]
+
+
+def _watts(telegram: Telegram) -> int:
+    value = telegram.readings[ReadingKey(ELECTRICITY, "1.7.0")].value
+    assert isinstance(value, Decimal)
+    return int(value * 1000)
+
+
+def test_a_port_is_opened_as_its_version_speaks(line: Line) -> None:
+    async def test() -> None:
+        async with Reading("2.2"):
+            assert line.asked["url"] == URL
+            assert line.asked["baudrate"] == 9600
+            assert line.asked["byte_size"] == 7
+            assert line.asked["parity"] == VERSIONS["2.2"].serial.parity
+
+    run(test())
+
+
+def test_a_telegram_arrives_as_soon_as_its_last_byte(line: Line) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            assert reading.events() == [Connected()]
+            line.send(am550(461)[:-1])
+            assert reading.events() == []
+            line.send(b"\n")
+            assert reading.watts() == [461]
+            assert reading.counters.telegrams == 1
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+def test_pauses_grow_from_less_than_a_second_to_two(line: Line) -> None:
+    async def test() -> None:
+        line.fault = ConnectionRefusedError(111, "refused")
+        async with Reading():
+            await passed(sum(PAUSES))
+        assert line.pauses() == PAUSES
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+@pytest.mark.parametrize(
+    ("longest", "pauses"), [(0.125, [0.125] * 4), (0.75, [0.25, 0.5, 0.75, 0.75])]
+)
+def test_no_pause_is_longer_than_the_reconnect_interval(
+    line: Line, longest: float, pauses: list[float]
+) -> None:
+    async def test() -> None:
+        line.fault = ConnectionRefusedError(111, "refused")
+        async with Reading(longest_retry=longest):
+            await passed(sum(pauses))
+        assert line.pauses() == pauses
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
+def test_after_a_telegram_the_pauses_begin_again(line: Line) -> None:
+    async def test() -> None:
+        line.fault = ConnectionRefusedError(111, "refused")
+        async with Reading():
+            await passed(sum(PAUSES) - 1)
+            line.fault = None
+            await passed(1)
+            line.send(AM550)
+            line.opened.clear()
+            line.fault = ConnectionRefusedError(111, "refused")
+            lost_at = now()
+            line.lose()
+            await passed(sum(PAUSES))
+        assert line.opened[0] - lost_at == PAUSES[0]
+        assert line.pauses() == PAUSES[1:]
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+def test_a_gateway_that_hangs_up_at_once_is_not_called_again_and_again(line: Line) -> None:
+    async def test() -> None:
+        async with Reading():
+            for pause in PAUSES:
+                line.lose()
+                await passed(pause)
+        assert line.pauses() == PAUSES
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "TimeoutError")
+def test_a_host_that_never_answers_is_tried_again(line: Line) -> None:
+    async def test() -> None:
+        line.hangs = True
+        async with Reading() as reading:
+            await passed(15)
+            assert line.given_up == 1
+            line.hangs = False
+            await passed(1)
+            assert reading.events() == [Disconnected(), Connected()]
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + r"no telegram for \d+ s")
+@pytest.mark.parametrize(
+    ("version", "patience", "most"),
+    [
+        ("5", SHORTEST_SILENCE, 15),
+        ("5B", SHORTEST_SILENCE, 15),
+        ("2.2", SILENCE * 10, 40),
+        ("4", SILENCE * 10, 40),
+    ],
+)
+def test_a_meter_that_falls_silent_is_left_and_called_again(
+    line: Line, version: str, patience: float, most: float
+) -> None:
+    async def test() -> None:
+        assert patience < most
+        async with Reading(version) as reading:
+            line.send(ME382 if version == "2.2" else AM550)
+            silent = line.transport
+            reading.events()
+            await passed(patience - 0.125)
+            assert reading.events() == []
+            await passed(0.125)
+            assert reading.events() == [Disconnected()]
+            assert silent
+            assert silent.closed
+            await passed(PAUSES[0])
+            assert reading.events() == [Connected()]
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "no telegram for")
+def test_bytes_that_never_make_a_telegram_are_silence(line: Line) -> None:
+    async def test() -> None:
+        wrong = AM550.replace(b"(00.461*kW)", b"(00.462*kW)")
+        async with Reading() as reading:
+            for _ in range(ceil(SHORTEST_SILENCE)):
+                line.send(wrong)
+                line.send(b"/\x00\xff!\r\n")
+                await passed(1)
+            assert reading.events() == [Connected(), Disconnected()]
+            assert reading.counters.checksum_failures >= SHORTEST_SILENCE
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "no telegram for")
+def test_each_telegram_earns_the_meter_its_patience_anew(line: Line) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            for _ in range(100):
+                await passed(SHORTEST_SILENCE / 4)
+                line.send(AM550)
+                reading.watts()
+            assert len(line.opened) == 1
+            await passed(SHORTEST_SILENCE - 0.125)
+            assert reading.events() == []
+            await passed(0.125)
+            assert reading.events() == [Disconnected()]
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "no telegram for")
+@pytest.mark.logs(BACK)
+def test_a_gateway_that_sends_once_a_minute_is_soon_not_called_silent(line: Line) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            for _ in range(4):
+                line.send(AM550)
+                await passed(60)
+            reading.events()
+            for watts in range(1, 100):
+                line.send(am550(watts))
+                await passed(60)
+            telegrams = reading.events()
+            assert {type(event) for event in telegrams} == {TelegramReceived}
+            # When it does fall silent, that takes as many minutes as it takes seconds elsewhere.
+            await passed(60 * SILENCE)
+            assert Disconnected() in reading.events()
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "no telegram for")
+@pytest.mark.logs(BACK)
+@pytest.mark.parametrize("before", [1, 2, 100])
+def test_an_hour_without_telegrams_teaches_no_patience(line: Line, before: int) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            for _ in range(before):
+                line.send(AM550)
+                await passed(1)
+            await passed(3600)
+            for _ in range(3):
+                line.send(AM550)
+                await passed(1)
+            reading.events()
+            await passed(SHORTEST_SILENCE)
+            assert reading.events()[0] == Disconnected()
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "no telegram for")
+@pytest.mark.logs(BACK)
+def test_a_gateway_that_sends_each_telegram_again_is_soon_missed_again(line: Line) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            for pause in [60] * 5 + [1] * 5:
+                line.send(AM550)
+                await passed(pause)
+            reading.events()
+            await passed(SHORTEST_SILENCE)
+            assert reading.events()[0] == Disconnected()
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "reset by a cat")
+@pytest.mark.logs(BACK)
+def test_a_loss_and_a_return_are_said_once_however_many_attempts(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            line.send(AM550)
+            line.lose(OSError("reset by a cat"))
+            for fault in (ConnectionRefusedError(111, "refused"), SerialException("busy"), None):
+                line.fault = fault
+                await passed(600)
+            line.send(AM550)
+            line.send(AM550)
+            assert len(line.opened) > 600
+            assert reading.counters.telegrams == 3
+        assert caplog.text.count("No telegrams from") == 1
+        assert caplog.text.count("Telegrams come from") == 1
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
+def test_the_next_loss_is_said_again(line: Line, caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        async with Reading():
+            for _ in range(3):
+                line.send(AM550)
+                line.lose()
+                await passed(1)
+        assert caplog.text.count("No telegrams from") == 3
+        assert caplog.text.count("Telegrams come from") == 2
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (None, "the other side closed the connection"),
+        (ConnectionResetError(104, "Connection reset by peer"), "Connection reset by peer"),
+        (SerialException("the adapter is gone"), "the adapter is gone"),
+    ],
+)
+def test_the_cause_of_a_loss_is_kept(line: Line, error: Exception | None, cause: str) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            line.lose(error)
+            await settled()
+            assert cause in reading.counters.last_cause
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+def test_each_attempt_that_fails_is_told(line: Line) -> None:
+    async def test() -> None:
+        line.fault = ConnectionRefusedError(111, "refused")
+        async with Reading() as reading:
+            assert reading.events() == [Disconnected()]
+            await passed(PAUSES[0])
+            assert reading.events() == [Disconnected()]
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
+def test_two_halves_of_two_telegrams_are_none(line: Line) -> None:
+    async def test() -> None:
+        # A version without a checksum would not notice.
+        async with Reading("2.2") as reading:
+            line.send(ME382[:300])
+            line.lose()
+            await passed(1)
+            line.send(ME382[300:])
+            assert reading.counters.telegrams == 0
+            line.send(ME382)
+            assert reading.counters.telegrams == 1
+
+    run(test())
+
+
+@pytest.mark.logs("Unexpected error while reading socket://192.0.2.1:2001")
+@pytest.mark.logs(LOST + "KeyError: 'unforeseen'")
+@pytest.mark.logs(BACK)
+def test_an_unforeseen_error_in_opening_does_not_end_the_reading(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        line.fault = KeyError("unforeseen")
+        async with Reading() as reading:
+            assert reading.events() == [Disconnected()]
+            line.fault = None
+            await passed(1)
+            line.send(am550(461))
+            assert reading.watts() == [461]
+        assert "Traceback" in caplog.text
+
+    run(test())
+
+
+@pytest.mark.logs("Unexpected error in a telegram from socket://192.0.2.1:2001")
+def test_an_unforeseen_error_in_a_telegram_costs_that_telegram(
+    line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            decode = reading.decoder.decode
+
+            def stumble(frame: bytes, *rest: Any) -> Telegram:
+                if b"00.666" in frame:
+                    raise ZeroDivisionError
+                return decode(frame, *rest)
+
+            monkeypatch.setattr(reading.decoder, "decode", stumble)
+            line.send(am550(1) + am550(666) + am550(2))
+            assert reading.watts() == [1, 2]
+            assert len(line.opened) == 1
+        assert "ZeroDivisionError" in caplog.text
+
+    run(test())
+
+
+@pytest.mark.logs("Unexpected error while reading")
+@pytest.mark.logs(LOST)
+def test_an_unforeseen_error_that_stays_is_said_once(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        line.fault = KeyError("unforeseen")
+        async with Reading():
+            await passed(60)
+        assert caplog.text.count("Unexpected error while reading") == 1
+
+    run(test())
+
+
+@pytest.mark.logs("Unexpected error in a telegram")
+def test_an_unforeseen_error_in_each_telegram_is_said_once(
+    line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stumble(*_: Any) -> Telegram:
+        raise ZeroDivisionError
+
+    async def test() -> None:
+        async with Reading() as reading:
+            monkeypatch.setattr(reading.decoder, "decode", stumble)
+            for _ in range(5):
+                line.send(AM550)
+        assert caplog.text.count("Unexpected error in a telegram") == 1
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+def test_an_opening_that_somebody_else_cancelled_is_tried_again(line: Line) -> None:
+    async def test() -> None:
+        line.fault = asyncio.CancelledError()
+        async with Reading():
+            line.fault = None
+            await passed(1)
+            assert len(line.opened) == 2
+
+    run(test())
+
+
+def test_when_the_queue_is_full_the_oldest_goes_and_the_newest_arrives(line: Line) -> None:
+    async def test() -> None:
+        async with Reading(room=3) as reading:
+            for watts in range(1, 7):
+                line.send(am550(watts))
+            assert reading.watts() == [4, 5, 6]
+            # The three telegrams, and before them that the port is open.
+            assert reading.counters.dropped == 4
+            assert reading.counters.telegrams == 6
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+def test_a_loss_is_told_though_the_queue_is_full(line: Line) -> None:
+    async def test() -> None:
+        async with Reading(room=2) as reading:
+            line.send(am550(1) + am550(2))
+            line.lose()
+            await settled()
+            *_, newest = reading.events()
+            assert newest == Disconnected()
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "opening",
+        "reading",
+        "reading the first telegram",
+        pytest.param("pausing", marks=pytest.mark.logs(LOST)),
+        "losing",
+    ],
+)
+def test_stopping_takes_no_time_and_leaves_nothing(line: Line, moment: str) -> None:
+    async def test() -> None:
+        line.hangs = moment == "opening"
+        line.fault = ConnectionRefusedError(111, "refused") if moment == "pausing" else None
+        async with Reading() as reading:
+            await passed(0.125)
+            if moment == "reading":
+                line.send(AM550)
+            elif moment == "reading the first telegram":
+                line.send(AM550[:100])
+            elif moment == "losing":
+                line.lose()
+            attempts = len(line.opened)
+            before = now()
+            await reading.stop()
+            assert now() == before
+            assert reading.task.cancelled()
+            assert line.given_up == line.hangs
+            if line.transport:
+                assert line.transport.closed
+            await passed(60)
+            assert len(line.opened) == attempts
+
+    # That no task and no timer is left, `run` sees.
+    run(test())
+
+
+@pytest.mark.logs(LOST + "no telegram for")
+def test_a_silence_is_told_though_the_port_is_slow_to_close(line: Line) -> None:
+    async def test() -> None:
+        # An ESPHome that is gone: serialx first takes leave of it.
+        line.closing = 10
+        async with Reading() as reading:
+            await passed(SHORTEST_SILENCE + 1)
+            assert reading.events()[:2] == [Connected(), Disconnected()]
+        # Until the line has closed, which nobody waits for.
+        await passed(20)
+
+    run(test())
+
+
+def test_stopping_does_not_wait_for_a_port_that_is_slow_to_close(line: Line) -> None:
+    async def test() -> None:
+        line.closing = 10
+        async with Reading() as reading:
+            before = now()
+            await reading.stop()
+            stopped = now()
+            await passed(20)
+            assert stopped - before <= 1
+
+    run(test())
+
+
+SECRET = "s3cret"
+SECRETIVE = [
+    f"socket://user:{SECRET}@192.0.2.1:2001",
+    f"rfc2217://{SECRET}@192.0.2.1:2001",
+    f"esphome://192.0.2.1/?key={SECRET}",
+    f"esphome://192.0.2.1/?port_name=p1&password={SECRET}#{SECRET}",
+]
+
+
+@pytest.mark.logs("No telegrams from (socket|rfc2217|esphome)://192.0.2.1")
+@pytest.mark.logs("Telegrams come from (socket|rfc2217|esphome)://192.0.2.1")
+@pytest.mark.parametrize("url", SECRETIVE)
+def test_user_password_and_keys_of_a_url_are_not_logged(
+    line: Line, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        caplog.set_level(logging.DEBUG)
+        async with Reading(url=url) as reading:
+            line.send(AM550.replace(b"(00.461*kW)", b"(00.462*kW)"))
+            line.lose()
+            await passed(1)
+            line.send(AM550)
+            assert reading.counters.checksum_failures == 1
+        assert "A telegram from" in caplog.text
+        assert SECRET not in caplog.text
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from (socket|rfc2217|esphome)://192.0.2.1")
+@pytest.mark.parametrize("url", SECRETIVE)
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError,
+        SerialException,
+        # So does serialx, of a socket:// without a port.
+        pytest.param(ValueError, marks=pytest.mark.logs("Unexpected error while reading")),
+    ],
+)
+def test_an_error_that_names_the_url_does_not_give_its_secrets_away(
+    line: Line, url: str, error: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        line.fault = error(f"Invalid socket URI, expected both host and port: {url}")
+        async with Reading(url=url) as reading:
+            assert SECRET not in reading.counters.last_cause
+        assert SECRET not in caplog.text
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        URL,
+        f"esphome://?key={SECRET}",
+        f"socket://user:{SECRET}@[::1:2001",
+    ],
+)
+def test_a_url_that_makes_no_sense_has_a_name_that_gives_nothing_away(url: str) -> None:
+    assert SECRET not in Connection(url, 30).name
+
+
+@pytest.mark.logs("No telegrams from")
+def test_a_url_that_makes_no_sense_does_not_end_the_reading(line: Line) -> None:
+    async def test() -> None:
+        line.fault = OSError("no such host")
+        async with Reading(url="socket://[::1:2001"):
+            await passed(1)
+            assert len(line.opened) > 1
+
+    run(test())

@@ -1,0 +1,372 @@
+"""Reading configuration.yaml again, and stopping: what ends, what goes on, and what is left."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+import threading
+from typing import Any
+from unittest.mock import patch
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.entity_platform import AddEntitiesCallback
+from homeassistant.helpers.storage import Store
+from homeassistant.helpers.typing import ConfigType
+from homeassistant.util.async_ import get_scheduled_timer_handles
+import pytest
+
+from custom_components.dsmr import sensor
+from custom_components.dsmr.const import YAML_PORTS
+
+from .parts import (
+    PATIENCE,
+    Gateway,
+    SerialLine,
+    edited,
+    set_up,
+    state_of,
+    telegram_of,
+    until,
+    value_of,
+)
+
+AM550 = telegram_of("iskra-am550")
+POWER = "sensor.power_consumption"
+
+
+def at(gateway: Gateway, **more: Any) -> dict[str, Any]:
+    """Return the configuration of a DSMR 5 meter at a gateway."""
+    return {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5, **more}
+
+
+def drawing(watts: int) -> bytes:
+    """Return a telegram of a meter at so many watts."""
+    return edited(AM550, o1_0_1_7_0=f"({watts / 1000:06.3f}*kW)")
+
+
+@contextmanager
+def configuration(*platforms: dict[str, Any]) -> Iterator[None]:
+    """Let configuration.yaml hold a `- platform: dsmr` for each."""
+    written = {"sensor": [{"platform": "dsmr", **platform} for platform in platforms]}
+    with patch(
+        "homeassistant.config.load_yaml_config_file", side_effect=lambda *_: deepcopy(written)
+    ):
+        yield
+
+
+async def reload(hass: HomeAssistant, *platforms: dict[str, Any]) -> None:
+    """Call `dsmr.reload` with another configuration.yaml."""
+    with configuration(*platforms):
+        async with asyncio.timeout(PATIENCE):
+            await hass.services.async_call("dsmr", "reload", blocking=True)
+
+
+def prefixes_by_url(hass: HomeAssistant) -> dict[str, str]:
+    """Return what begins the unique ids of each meter, by its port."""
+    return {port.reader.connection.url: prefix for prefix, port in hass.data[YAML_PORTS].items()}
+
+
+def ours() -> set[str]:
+    """Return the names of the tasks that read P1 ports."""
+    names = {task.get_name() for task in asyncio.all_tasks()}
+    return {name for name in names if name.startswith("dsmr ")}
+
+
+def our_timers() -> list[asyncio.TimerHandle]:
+    """Return the timers that would call this integration."""
+    return [
+        timer
+        for timer in get_scheduled_timer_handles(asyncio.get_running_loop())
+        if not timer.cancelled() and "custom_components.dsmr" in f"{_of(timer)}"
+    ]
+
+
+def _of(timer: asyncio.TimerHandle) -> object:
+    callback: Callable[..., object] | None = timer._callback  # type: ignore[attr-defined]
+    return getattr(callback, "__module__", callback)
+
+
+async def test_after_a_reload_the_meter_is_read_where_it_is_now(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    second_gateway: Gateway,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    await set_up(hass, at(gateway))
+    await gateway.connected()
+    gateway.send(drawing(1))
+    await state_of(hass, POWER, "0.001")
+    before = {entry.entity_id: entry.id for entry in entity_registry.entities.values()}
+    await reload(hass, at(second_gateway))
+    await gateway.disconnected()
+    await second_gateway.connected()
+    second_gateway.send(drawing(2))
+    await state_of(hass, POWER, "0.002")
+    assert {entry.entity_id: entry.id for entry in entity_registry.entities.values()} == before
+    assert all(str(second_gateway.port) in name for name in ours())
+
+
+async def test_after_a_reload_the_options_are_the_new_ones(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway))
+    await reload(hass, at(gateway, precision=1))
+    await gateway.connected()
+    gateway.send(drawing(461))
+    await state_of(hass, POWER, "0.5")
+
+
+async def test_a_meter_taken_out_of_the_configuration_is_read_no_more(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway), at(second_gateway, name="Garage"))
+    await gateway.connected()
+    await second_gateway.connected()
+    second_gateway.send(drawing(2))
+    await state_of(hass, "sensor.garage_power_consumption", "0.002")
+    await reload(hass, at(gateway))
+    await second_gateway.disconnected()
+    garage = hass.states.get("sensor.garage_power_consumption")
+    # What the registry remembers is shown so by Home Assistant until it starts again.
+    assert garage is None or (garage.state, garage.attributes["restored"]) == ("unavailable", True)
+    assert hass.data[YAML_PORTS].keys() == {"yaml"}
+    await gateway.connected()
+    gateway.send(drawing(1))
+    await state_of(hass, POWER, "0.001")
+
+
+async def test_a_meter_added_to_the_configuration_is_read(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway))
+    await reload(hass, at(gateway), at(second_gateway, name="Garage"))
+    await second_gateway.connected()
+    second_gateway.send(drawing(2))
+    await state_of(hass, "sensor.garage_power_consumption", "0.002")
+
+
+async def test_meters_without_a_name_keep_their_entities_in_a_reload(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    second_gateway: Gateway,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    await set_up(hass, at(gateway))
+    await reload(hass, at(gateway), at(second_gateway))
+    before = {entry.unique_id: entry.entity_id for entry in entity_registry.entities.values()}
+    await reload(hass, at(gateway), at(second_gateway))
+    after = {entry.unique_id: entry.entity_id for entry in entity_registry.entities.values()}
+    assert after == before
+    await second_gateway.connected()
+    second_gateway.send(drawing(2))
+    await state_of(hass, f"{POWER}_2", "0.002")
+
+
+async def test_meters_without_a_name_keep_their_entities_whichever_is_set_up_first(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    second_gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    platforms = [at(gateway), at(second_gateway)]
+    other_is_set_up = asyncio.Event()
+
+    set_up_platform = sensor.async_setup_platform
+
+    async def set_up_after_the_other(
+        hass: HomeAssistant, config: ConfigType, add_entities: AddEntitiesCallback, *_: object
+    ) -> None:
+        if config["port"] == str(gateway.port):
+            await other_is_set_up.wait()
+        await set_up_platform(hass, config, add_entities)
+        other_is_set_up.set()
+
+    # When Home Assistant starts it is now this one and now that one.
+    with monkeypatch.context() as patched:
+        patched.setattr(sensor, "async_setup_platform", set_up_after_the_other)
+        await set_up(hass, *platforms)
+    before = prefixes_by_url(hass)
+    await reload(hass, *platforms)
+    assert prefixes_by_url(hass) == before
+
+
+async def test_meters_without_a_name_are_two_though_they_are_set_up_at_once(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    second_gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    load = Store.async_load
+
+    async def load_from_a_disk(store: Store[Any]) -> Any:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return await load(store)
+
+    monkeypatch.setattr(Store, "async_load", load_from_a_disk)
+    await set_up(hass, at(gateway), at(second_gateway))
+    assert len(hass.data[YAML_PORTS]) == 2
+    assert hass.states.get(f"{POWER}_2")
+
+
+@pytest.mark.parametrize("error", [HomeAssistantError("line 3: no"), FileNotFoundError("no file")])
+async def test_a_file_that_cannot_be_read_is_said_and_the_meter_goes_on(
+    hass: HomeAssistant, gateway: Gateway, error: Exception
+) -> None:
+    await set_up(hass, at(gateway))
+    await gateway.connected()
+    gateway.send(drawing(1))
+    await state_of(hass, POWER, "0.001")
+    with (
+        patch("homeassistant.config.load_yaml_config_file", side_effect=error),
+        pytest.raises(type(error), match=str(error)),
+    ):
+        await hass.services.async_call("dsmr", "reload", blocking=True)
+    assert value_of(hass, POWER) == "0.001"
+    gateway.send(drawing(900))
+    await state_of(hass, POWER, "0.9")
+    assert gateway.connections == 1
+
+
+@pytest.mark.logs("Invalid config for .*'precision'")
+async def test_a_meter_that_is_now_configured_wrongly_costs_no_other_meter(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway), at(second_gateway, name="Garage"))
+    await gateway.connected()
+    await reload(hass, at(gateway), at(second_gateway, name="Garage", precision="many"))
+    await gateway.connected()
+    gateway.send(drawing(1))
+    await state_of(hass, POWER, "0.001")
+    assert hass.data[YAML_PORTS].keys() == {"yaml"}
+
+
+async def test_two_meters_of_which_one_has_a_scan_interval_are_both_reloaded(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    second_gateway: Gateway,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    platforms = [at(gateway), at(second_gateway, name="Garage", scan_interval=10)]
+    await set_up(hass, *platforms)
+    await reload(hass, *platforms)
+    assert "does not generate unique IDs" not in caplog.text
+    await gateway.connected()
+    await second_gateway.connected()
+    gateway.send(drawing(1))
+    second_gateway.send(drawing(2))
+    await state_of(hass, POWER, "0.001")
+    await state_of(hass, "sensor.garage_power_consumption", "0.002")
+
+
+async def test_two_reloads_at_once_leave_one_reader(hass: HomeAssistant, gateway: Gateway) -> None:
+    await set_up(hass, at(gateway))
+    await gateway.connected()
+    before = ours()
+    await asyncio.gather(reload(hass, at(gateway)), reload(hass, at(gateway)))
+    assert ours() == before
+    assert len(hass.data[YAML_PORTS]) == 1
+    assert len([task for task in asyncio.all_tasks() if task.get_name() in before]) == len(before)
+    await gateway.connected()
+    gateway.send(drawing(1))
+    await state_of(hass, POWER, "0.001")
+
+
+@pytest.mark.parametrize("moment", ["opening", "reading", "waiting to tell", "pausing"])
+async def test_a_meter_can_be_taken_out_at_any_moment(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+) -> None:
+    if moment == "opening":
+        opening = asyncio.Event()
+
+        async def hang(*_: object, **__: object) -> None:
+            opening.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", hang)
+    elif moment == "pausing":
+        request.applymarker(pytest.mark.logs("No telegrams from"))
+        await gateway.close()
+    await set_up(hass, at(gateway))
+    if moment == "opening":
+        await opening.wait()
+    elif moment == "pausing":
+        reader = hass.data[YAML_PORTS]["yaml"].reader
+        await until(lambda: bool(reader.counters.last_cause))
+    else:
+        await gateway.connected()
+        gateway.send(drawing(100))
+        await state_of(hass, POWER, "0.1")
+        if moment == "waiting to tell":
+            gateway.send(drawing(101))
+            await until(lambda: bool(our_timers()))
+    assert ours()
+    await reload(hass)
+    assert not ours()
+    assert not our_timers()
+    assert not hass.data.get(YAML_PORTS)
+
+
+async def test_stopping_home_assistant_closes_the_connection_and_leaves_nothing(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    threads = set(threading.enumerate())
+    await set_up(hass, at(gateway))
+    await gateway.connected()
+    gateway.send(drawing(100))
+    await state_of(hass, POWER, "0.1")
+    gateway.send(drawing(101))
+    await until(lambda: bool(our_timers()))
+    await hass.async_stop()
+    await gateway.disconnected()
+    # Home Assistant does not wait for it.
+    await until(lambda: not ours())
+    assert not our_timers()
+    assert _others(threads) == set()
+
+
+async def test_stopping_home_assistant_closes_the_serial_line_and_leaves_nothing(
+    hass: HomeAssistant, serial_line: SerialLine
+) -> None:
+    threads = set(threading.enumerate())
+    await set_up(hass, {"port": str(serial_line.device), "dsmr_version": 5})
+    async with serial_line.sending(drawing(100)):
+        await state_of(hass, POWER, "0.1")
+    assert serial_line.is_locked()
+    await hass.async_stop()
+    # Home Assistant does not wait for it.
+    await until(lambda: not serial_line.is_locked() and not ours())
+    assert not our_timers()
+    assert _others(threads) == set()
+
+
+def _others(threads: set[threading.Thread]) -> set[threading.Thread]:
+    """Return the threads that are new, without those of Home Assistant's executor."""
+    new = set(threading.enumerate()) - threads
+    return {thread for thread in new if not thread.name.startswith(("asyncio_", "SyncWorker_"))}
+
+
+async def test_setting_up_and_removing_twenty_times_leaves_nothing(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway))
+    await gateway.connected()
+    await reload(hass)
+    await gateway.disconnected()
+    tasks = len(asyncio.all_tasks())
+    for attempt in range(20):
+        await reload(hass, at(gateway))
+        await gateway.connected()
+        gateway.send(drawing(100 + attempt))
+        await state_of(hass, POWER, f"{(100 + attempt) / 1000}")
+        await reload(hass)
+        await gateway.disconnected()
+    assert not hass.data.get(YAML_PORTS)
+    assert len(asyncio.all_tasks()) == tasks
+    assert not our_timers()

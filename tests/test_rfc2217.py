@@ -1,0 +1,87 @@
+"""Over RFC 2217: the settings of the line go with the bytes, through the real ser2net."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+import os
+import shutil
+import termios
+
+from homeassistant.core import HomeAssistant
+import pytest
+
+from custom_components.dsmr.const import YAML_PORTS
+
+from .parts import (
+    SerialLine,
+    edited,
+    free_port,
+    is_listening,
+    set_up,
+    state_of,
+    telegram_of,
+    until,
+)
+
+ME382 = telegram_of("iskra-me382")
+
+
+@asynccontextmanager
+async def rfc2217(line: SerialLine) -> AsyncIterator[str]:
+    """Run ser2net as an RFC 2217 server on a serial line, set as no meter is; give the URL."""
+    program = shutil.which("ser2net", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        reason = "ser2net is not installed: apt install ser2net"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    port = free_port()
+    configuration = line.device.parent / "ser2net.yaml"
+    configuration.write_text(
+        f"connection: &meter\n"
+        f"  accepter: telnet(rfc2217),tcp,127.0.0.1,{port}\n"
+        f"  connector: serialdev,{line.device},1200n82,local\n"
+    )
+    process = await asyncio.create_subprocess_exec(program, "-n", "-u", "-c", str(configuration))
+    try:
+        await until(lambda: is_listening(port))
+        yield f"rfc2217://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@pytest.mark.parametrize(
+    ("model", "version", "speed"),
+    [("iskra-am550", 5, termios.B115200), ("iskra-me382", 2.2, termios.B9600)],
+)
+async def test_the_line_is_set_and_the_meter_read(
+    hass: HomeAssistant,
+    serial_line: SerialLine,
+    socket_enabled: None,
+    model: str,
+    version: float,
+    speed: int,
+) -> None:
+    async with rfc2217(serial_line) as url:
+        await set_up(hass, {"port": url, "dsmr_version": version})
+        await until(lambda: serial_line.settings()[4] == speed)
+        async with serial_line.sending(edited(telegram_of(model), o1_0_1_7_0="(00.777*kW)")):
+            await state_of(hass, "sensor.power_consumption", "0.777")
+        await hass.data[YAML_PORTS]["yaml"].stop()
+
+
+async def test_the_version_of_a_meter_is_found(
+    hass: HomeAssistant,
+    serial_line: SerialLine,
+    socket_enabled: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("custom_components.dsmr.detection.TURN", 0.5)
+    async with rfc2217(serial_line) as url:
+        await set_up(hass, {"port": url, "dsmr_version": "auto"})
+        await until(lambda: serial_line.settings()[4] == termios.B9600)
+        async with serial_line.sending(edited(ME382, o0_0_96_14_0="(0001)")):
+            await until(lambda: hass.states.get("sensor.power_tariff") is not None)
+            await state_of(hass, "sensor.power_tariff", "low")
+        await hass.data[YAML_PORTS]["yaml"].stop()
