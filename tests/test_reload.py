@@ -56,11 +56,14 @@ def configuration(*platforms: dict[str, Any]) -> Iterator[None]:
         yield
 
 
-async def reload(hass: HomeAssistant, *platforms: dict[str, Any]) -> None:
-    """Call `dsmr.reload` with another configuration.yaml."""
+async def reload(hass: HomeAssistant, *platforms: dict[str, Any], times: int = 1) -> None:
+    """Call `dsmr.reload` with another configuration.yaml; several times at once."""
     with configuration(*platforms):
         async with asyncio.timeout(PATIENCE):
-            await hass.services.async_call("dsmr", "reload", blocking=True)
+            calls = [
+                hass.services.async_call("dsmr", "reload", blocking=True) for _ in range(times)
+            ]
+            await asyncio.gather(*calls)
 
 
 def prefixes_by_url(hass: HomeAssistant) -> dict[str, str]:
@@ -265,7 +268,7 @@ async def test_two_reloads_at_once_leave_one_reader(hass: HomeAssistant, gateway
     await set_up(hass, at(gateway))
     await gateway.connected()
     before = ours()
-    await asyncio.gather(reload(hass, at(gateway)), reload(hass, at(gateway)))
+    await reload(hass, at(gateway), times=2)
     assert ours() == before
     assert len(hass.data[YAML_PORTS]) == 1
     assert len([task for task in asyncio.all_tasks() if task.get_name() in before]) == len(before)

@@ -52,7 +52,8 @@ CONNECT_TIMEOUT = 3.5
 OPEN_TIMEOUT = 15.0
 """Seconds for everything else that opening may do, such as the handshake of a serial proxy."""
 CLOSE_TIMEOUT = 0.5
-"""Seconds that are waited for a port to close; it goes on closing by itself."""
+"""Seconds that are waited for a port to close; it goes on closing by itself. A serial proxy that is
+gone takes longer, and neither its entities nor who stops the reading should wait for it."""
 SILENCE = 3.5
 """Telegram intervals without a telegram after which the meter counts as silent …"""
 SHORTEST_SILENCE = 12.0
@@ -244,8 +245,7 @@ class Reader:
             except Exception as error:
                 self._unexpected(f"while reading {self.connection.name}", error)
                 self._lost(Cause.UNEXPECTED, error)
-            if not self._is_open:
-                self._put(Disconnected())
+            self._put(Disconnected())
             self._fruitless = _Fruitless()
             if self.counters.telegrams > telegrams:
                 pause = FIRST_RETRY
@@ -286,8 +286,6 @@ class Reader:
             self._put(Connected())
             self._waiting_since = loop.time()
             error = await self._watch(protocol.lost)
-            # Before the port is closed: a serial proxy that is gone may keep that waiting.
-            self._put(Disconnected())
         finally:
             transport.abort()
             with suppress(TimeoutError):
