@@ -234,13 +234,16 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def ser2net(device: Path, settings: str, port: int | None = None) -> AsyncIterator[int]:
+async def ser2net(
+    device: Path, settings: str, port: int | None = None, *, protocol: str = "tcp"
+) -> AsyncIterator[int]:
     """Run the real ser2net on a serial device; give the TCP port.
 
     Args:
         device: the serial device.
         settings: speed and framing as ser2net writes them, such as `115200n81`.
         port: the TCP port to listen on, or None for a free one.
+        protocol: what it speaks there, as ser2net writes it: `tcp` or `telnet(rfc2217),tcp`.
     """
     program = shutil.which("ser2net", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
@@ -252,7 +255,7 @@ async def ser2net(device: Path, settings: str, port: int | None = None) -> Async
     configuration = device.parent / "ser2net.yaml"
     configuration.write_text(
         f"connection: &meter\n"
-        f"  accepter: tcp,127.0.0.1,{port}\n"
+        f"  accepter: {protocol},127.0.0.1,{port}\n"
         f"  connector: serialdev,{device},{settings},local\n"
     )
     process = await asyncio.create_subprocess_exec(program, "-n", "-u", "-c", str(configuration))

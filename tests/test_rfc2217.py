@@ -1,10 +1,7 @@
 """Over RFC 2217: the settings of the line go with the bytes, through the real ser2net."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-import os
-import shutil
 import termios
 
 from homeassistant.core import HomeAssistant
@@ -12,16 +9,7 @@ import pytest
 
 from custom_components.dsmr.const import YAML_PORTS
 
-from .parts import (
-    SerialLine,
-    edited,
-    free_port,
-    is_listening,
-    set_up,
-    state_of,
-    telegram_of,
-    until,
-)
+from .parts import SerialLine, edited, ser2net, set_up, state_of, telegram_of, until
 
 ME382 = telegram_of("iskra-me382")
 
@@ -29,26 +17,8 @@ ME382 = telegram_of("iskra-me382")
 @asynccontextmanager
 async def rfc2217(line: SerialLine) -> AsyncIterator[str]:
     """Run ser2net as an RFC 2217 server on a serial line, set as no meter is; give the URL."""
-    program = shutil.which("ser2net", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if program is None:
-        reason = "ser2net is not installed: apt install ser2net"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    port = free_port()
-    configuration = line.device.parent / "ser2net.yaml"
-    configuration.write_text(
-        f"connection: &meter\n"
-        f"  accepter: telnet(rfc2217),tcp,127.0.0.1,{port}\n"
-        f"  connector: serialdev,{line.device},1200n82,local\n"
-    )
-    process = await asyncio.create_subprocess_exec(program, "-n", "-u", "-c", str(configuration))
-    try:
-        await until(lambda: is_listening(port))
+    async with ser2net(line.device, "1200n82", protocol="telnet(rfc2217),tcp") as port:
         yield f"rfc2217://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 @pytest.mark.parametrize(
