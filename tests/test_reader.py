@@ -661,6 +661,32 @@ def test_a_silence_is_told_though_the_port_is_slow_to_close(line: Line) -> None:
     run(test())
 
 
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
+def test_a_port_that_was_left_is_not_heard_any_more(line: Line) -> None:
+    async def test() -> None:
+        line.closing = 10
+        async with Reading() as reading:
+            before = line.transport
+            assert before
+            await passed(SHORTEST_SILENCE + 1)
+            assert line.transport is not before
+            reading.events()
+            line.send(am550(1)[:300])
+            before.receive(am550(666))
+            line.send(am550(1)[300:])
+            assert reading.watts() == [1]
+            line.fault = OSError(16, "busy")
+            line.lose()
+            await passed(1)
+            reading.events()
+            before.receive(am550(666))
+            assert reading.events() == []
+        await passed(20)
+
+    run(test())
+
+
 def test_stopping_does_not_wait_for_a_port_that_is_slow_to_close(line: Line) -> None:
     async def test() -> None:
         line.closing = 10
@@ -726,12 +752,47 @@ def test_an_error_that_names_the_url_does_not_give_its_secrets_away(
     run(test())
 
 
+@pytest.mark.logs("No telegrams from")
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        pytest.param(
+            f"esphome://192.0.2.1/?key={SECRET}",
+            f"192.0.2.1: Malformed PSK {SECRET}, expected base64-encoded value",
+            id="as aioesphomeapi writes it",
+        ),
+        pytest.param(
+            "esphome://192.0.2.1/?key=%73%33cret",
+            f"192.0.2.1: Malformed PSK {SECRET}, expected base64-encoded value",
+            id="decoded",
+        ),
+        pytest.param(
+            f"socket://user:{SECRET}@192.0.2.1:2001",
+            f"user:{SECRET}@192.0.2.1 refuses",
+            id="without the scheme",
+        ),
+    ],
+)
+def test_an_error_that_names_a_part_of_the_url_does_not_give_its_secrets_away(
+    line: Line, url: str, error: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        line.fault = SerialException(error)
+        async with Reading(url=url) as reading:
+            assert SECRET not in reading.counters.last_cause
+        assert SECRET not in caplog.text
+
+    run(test())
+
+
 @pytest.mark.parametrize(
     "url",
     [
         URL,
         f"esphome://?key={SECRET}",
         f"socket://user:{SECRET}@[::1:2001",
+        f"socket://user:{SECRET}/2@192.0.2.1:2001",
+        f"socket:/user:{SECRET}@192.0.2.1:2001",
     ],
 )
 def test_a_url_that_makes_no_sense_has_a_name_that_gives_nothing_away(url: str) -> None:

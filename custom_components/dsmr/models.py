@@ -5,8 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum, StrEnum
+import re
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote
+
+# By hand, because a URL that makes no sense must not give its secrets away either: what stands
+# before the last '@' is the user, with whatever a password may have in it.
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):/+(?:(?P<user>.*)@)?(?P<where>[^@?#]*)(?P<query>[?#].*)?"
+)
+# Shorter words are in every text.
+_SHORTEST_SECRET = 4
 
 type Value = Decimal | int | str | datetime | None
 
@@ -194,13 +203,19 @@ class Connection:
     @property
     def name(self) -> str:
         """The port as it may stand in a log: without user, password and keys."""
-        if "://" not in self.url:
-            return self.url
-        try:
-            url = urlsplit(self.url)
-        except ValueError:
-            return f"{self.url.partition('://')[0]}://…"
-        return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+        url = _URL.fullmatch(self.url)
+        return f"{url['scheme']}://{url['where']}" if url else self.url
+
+    def without_secrets(self, text: str) -> str:
+        """Return a text, such as an error's, without what of the URL is secret, for the log."""
+        text = text.replace(self.url, self.name)
+        if url := _URL.fullmatch(self.url):
+            secret = f"{url['user'] or ''}:{url['query'] or ''}"
+            for part in re.split(r"[:&=?#]", secret):
+                for written in (part, unquote(part)):
+                    if len(written) >= _SHORTEST_SECRET:
+                        text = text.replace(written, "…")
+        return text
 
 
 @dataclass(slots=True)

@@ -134,7 +134,8 @@ class _Protocol(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        self._reader.received(data)
+        if not self.lost.cancelled():
+            self._reader.received(data)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -287,6 +288,8 @@ class Reader:
             self._waiting_since = loop.time()
             error = await self._watch(protocol.lost)
         finally:
+            # A port that takes its time to close is not heard beside the next one.
+            protocol.lost.cancel()
             transport.abort()
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_TIMEOUT):
@@ -446,7 +449,7 @@ class Reader:
 
     def _lost(self, cause: Cause, error: BaseException) -> None:
         self.cause = cause
-        text = self._without_secrets(str(error))
+        text = self.connection.without_secrets(str(error))
         if not text or cause is Cause.UNEXPECTED:
             text = f"{type(error).__name__}: {text}".rstrip(": ")
         self.counters.last_cause = f"{text} ({_WORDS[cause]})"
@@ -461,12 +464,8 @@ class Reader:
         if (kind := (where, type(error))) in self._said:
             return
         self._said.add(kind)
-        trace = self._without_secrets("".join(traceback.format_exception(error)))
+        trace = self.connection.without_secrets("".join(traceback.format_exception(error)))
         LOGGER.error("Unexpected error %s: %s", where, trace)
-
-    def _without_secrets(self, text: str) -> str:
-        """Return an error's text for the log: it may name the URL with what is secret in it."""
-        return text.replace(self.connection.url, self.connection.name)
 
     def _put(self, event: Event) -> None:
         """Queue an event; where there is no room the oldest goes."""
