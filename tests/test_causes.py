@@ -102,7 +102,7 @@ def test_a_connection_that_ends_is_lost_until_a_telegram_comes(
         (b"\x00\xff\x80/!", Cause.NO_TELEGRAM),
         (AM550[:-9], Cause.NO_TELEGRAM),
         (DAMAGED, Cause.CHECKSUM),
-        (ME382, Cause.CHECKSUM),
+        (ME382, Cause.WRONG_VERSION),
     ],
     ids=["nothing", "noise", "half a telegram", "a damaged telegram", "another version"],
 )

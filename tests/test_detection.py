@@ -359,15 +359,48 @@ def test_a_version_that_was_found_before_stays_the_first_that_is_tried(
 
 
 @pytest.mark.logs("No telegrams from")
-def test_a_version_that_was_given_is_never_looked_for(line: Line) -> None:
+def test_a_version_that_was_given_stays_and_what_comes_instead_is_told(line: Line) -> None:
     async def test() -> None:
         async with Reading("4", url=DEVICE) as reading:
             while now() < 600:
                 line.send(ME382)
                 await passed(10)
             assert {settings for _, settings in line.opened} == {SERIAL_115200_7E1}
-            # But what there is, is known.
             assert reading.reader.looks_like is VERSIONS["2.2"]
+            assert reading.cause() is Cause.WRONG_VERSION
+            assert not reading.telegrams()
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from .*bytes come, but no telegram")
+def test_what_comes_with_another_speed_than_the_given_version_has_is_told_once(line: Line) -> None:
+    async def test() -> None:
+        async with Reading("2.2", url=DEVICE) as reading:
+            while now() < 600:
+                line.send(sent(AM550, SERIAL_115200_8N1, line.settings))
+                await passed(1)
+            tried = [settings for _, settings in line.opened]
+            assert tried.count(SERIAL_115200_8N1) == 1
+            assert line.settings == SERIAL_9600_7E1
+            assert reading.reader.looks_like is VERSIONS["5"]
+            assert reading.cause() is Cause.WRONG_VERSION
+            assert not reading.telegrams()
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from")
+@pytest.mark.logs("Telegrams come from")
+def test_a_meter_of_the_given_version_with_other_settings_is_read(line: Line) -> None:
+    async def test() -> None:
+        async with Reading("5", url=DEVICE) as reading:
+            while not reading.counters.telegrams:
+                assert now() < 2 * DOUBT
+                line.send(sent(AM550, SERIAL_115200_7E1, line.settings))
+                await passed(1)
+            assert line.settings == SERIAL_115200_7E1
+            assert reading.reader.version is VERSIONS["5"]
 
     run(test())
 

@@ -156,6 +156,7 @@ class Cause(StrEnum):
     NO_SUCH_PORT = "no_such_port"
     NO_PERMISSION = "no_permission"
     BUSY = "busy"
+    HELD = "held"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
     NOT_READY = "not_ready"
@@ -164,6 +165,7 @@ class Cause(StrEnum):
     SILENT = "silent"
     NO_TELEGRAM = "no_telegram"
     CHECKSUM = "checksum"
+    WRONG_VERSION = "wrong_version"
     NO_KEY = "no_key"
     WRONG_KEY = "wrong_key"
     UNEXPECTED = "unexpected"
@@ -219,8 +221,28 @@ class Connection:
 
 
 @dataclass(slots=True)
+class OddLine:
+    """A line that can't be read, or that no specification knows.
+
+    Attributes:
+        text: the line as it came last.
+        reason: why it can't be read, or "" where it was read by what it looks like.
+        times: how often it has come.
+    """
+
+    text: str
+    reason: str
+    times: int = 0
+
+
+@dataclass(slots=True)
 class Counters:
-    """What has happened on a P1 port since it was set up."""
+    """What has happened on a P1 port since it was set up.
+
+    Attributes:
+        odd_lines: the lines that can't be read and those that no specification knows, by what
+            stands before their first parenthesis; "" for all that have no OBIS reference.
+    """
 
     telegrams: int = 0
     checksum_failures: int = 0
@@ -229,3 +251,4 @@ class Counters:
     dropped: int = 0
     connections: int = 0
     last_cause: str = field(default="")
+    odd_lines: dict[str, OddLine] = field(default_factory=dict)

@@ -88,6 +88,7 @@ _WORDS: Final = {
     Cause.NO_SUCH_PORT: "there is no such port",
     Cause.NO_PERMISSION: "the port may not be opened",
     Cause.BUSY: "another program has the port",
+    Cause.HELD: "it is set up twice",
     Cause.REFUSED: "the host refuses the connection",
     Cause.UNREACHABLE: "the host can't be reached",
     Cause.NOT_READY: "what opens the port is not there yet",
@@ -96,6 +97,7 @@ _WORDS: Final = {
     Cause.SILENT: "nothing comes at all",
     Cause.NO_TELEGRAM: "bytes come, but no telegram",
     Cause.CHECKSUM: "the telegrams are damaged",
+    Cause.WRONG_VERSION: "the telegrams are of another version",
     Cause.NO_KEY: "the telegrams are encrypted, and there is no key",
     Cause.WRONG_KEY: "the key does not fit",
     Cause.UNEXPECTED: "that should not happen",
@@ -166,7 +168,8 @@ class Reader:
         version: the kind of meter there; `OTHERS` as long as it is to be found out.
         counters: telegrams, checksum failures, connections and the last cause of a loss.
         cause: why no telegrams come, or None while they do and as long as it is not known.
-        looks_like: the version of which telegrams that did not pass look, where it is another.
+        looks_like: the version as which the telegrams pass that come, where it is another one.
+        holder: what else here has the port, so that it is not opened.
         heard: the last telegrams, decrypted, whether they passed or not, each with when it came in
             seconds of the event loop's clock.
     """
@@ -195,6 +198,7 @@ class Reader:
         self.version = version
         self.cause: Cause | None = None
         self.looks_like: Version | None = None
+        self.holder = ""
         self.heard: deque[tuple[float, bytes]] = deque(maxlen=HEARD)
         self._decoder = decoder
         self._queue = queue
@@ -218,6 +222,7 @@ class Reader:
         self._refused = 0
         self._waiting_since = 0.0
         self._doubt_since = 0.0
+        self._has_searched = False
         self._telegram_at: float | None = None
         self._gaps: deque[float] = deque(maxlen=GAPS)
         self._available = True
@@ -252,6 +257,12 @@ class Reader:
                 pause = FIRST_RETRY
             await asyncio.sleep(min(pause, self._longest_retry))
             pause = min(2 * pause, self._longest_retry)
+
+    def held(self, holder: str) -> None:
+        """Say that something else here has the port, which is not opened therefore."""
+        self.holder = holder
+        self._lost(Cause.HELD, ConnectionError(f"{holder} has the port"))
+        self._put(Disconnected())
 
     async def found(self) -> Version:
         """Wait until the version has turned out to be another one, and return it."""
@@ -322,19 +333,25 @@ class Reader:
         """After a failure: return whether other settings have their turn now."""
         now = asyncio.get_running_loop().time()
         if self._search is not None:
-            if not self._fruitless.sealed and _is_of_settings(error) and self._search.turn():
+            told = self._fruitless.sealed or self.looks_like is not None
+            if not told and _is_of_settings(error) and self._search.turn():
                 return True
             if self.version is not OTHERS:
                 # It is the meter, or the line; what was known is as good as before.
                 self._serial, self._search, self._doubt_since = self.version.serial, None, now
         elif self._is_doubtful(now):
-            self._search = Search(self.connection.url)
+            self._search, self._has_searched = Search(self.connection.url), True
         return False
 
     def _is_doubtful(self, now: float) -> bool:
-        """Return whether the version may be another one than the one that was found before."""
+        """Return whether the version may be another one than the one that was found before.
+
+        One that a person gave stays; with other settings it is looked once what comes, to say so.
+        """
         late = now - self._doubt_since >= DOUBT
-        return self.connection.detects and self._fruitless.bytes and late
+        told = self._has_searched or self.looks_like is not None
+        again = self.connection.detects or not told
+        return again and self._fruitless.bytes and late
 
     def received(self, data: bytes) -> None:
         """Take bytes from the port."""
@@ -380,7 +397,7 @@ class Reader:
         """Read a telegram, of whichever version where that is to be found out."""
         self.heard.append((now, frame))
         version = self.version
-        if self._search is not None:
+        if self._search is not None and not self._is_as_given:
             version = recognise(frame, encrypted=encrypted)
         decoder = self._decoder if version is self.version else self._decoder.of(version)
         try:
@@ -388,14 +405,36 @@ class Reader:
         except ChecksumError as error:
             self.counters.checksum_failures += 1
             self._fruitless.damaged = True
-            looks_like = recognise(frame, encrypted=encrypted)
-            self.looks_like = looks_like if looks_like is not self.version else None
+            self._look(frame, now, encrypted=encrypted)
             LOGGER.debug("A telegram from %s is dropped: %s", self.connection.name, error)
         except Exception as error:
             self._unexpected(f"in a telegram from {self.connection.name}", error)
         else:
-            self._settle(version, decoder)
-            self._passed(telegram, now)
+            if version is self.version or self._is_open_to_all:
+                self._settle(version, decoder)
+                self._passed(telegram, now)
+            else:
+                self._fruitless.damaged = True
+                self.looks_like = version
+
+    @property
+    def _is_open_to_all(self) -> bool:
+        """Whether the version is what the line says, not what a person does."""
+        return self.version is OTHERS or self.connection.detects
+
+    @property
+    def _is_as_given(self) -> bool:
+        """Whether a person gave the version, and the line has the settings that belong to it."""
+        return not self._is_open_to_all and self._serial == self.version.serial
+
+    def _look(self, frame: bytes, now: float, *, encrypted: bool) -> None:
+        """Tell whether a telegram that does not pass would pass as one of another version."""
+        version = recognise(frame, encrypted=encrypted)
+        self.looks_like = None
+        if version is not self.version:
+            with suppress(ChecksumError):
+                self._decoder.of(version).decode(frame, now)
+                self.looks_like = version
 
     def _settle(self, version: Version, decoder: Decoder) -> None:
         """End the search with the version of a telegram that passed."""
@@ -410,6 +449,7 @@ class Reader:
         """Put a telegram on the queue, and learn from it."""
         self.counters.telegrams += 1
         self.cause = self.looks_like = None
+        self._has_searched = False
         self._refused = 0
         self._fruitless = _Fruitless()
         if self._telegram_at is not None and now > self._telegram_at:
@@ -426,6 +466,8 @@ class Reader:
             return Cause.WRONG_KEY
         if self._fruitless.sealed:
             return Cause.NO_KEY
+        if self.looks_like is not None and self._fruitless.bytes:
+            return Cause.WRONG_VERSION
         if self._fruitless.damaged:
             return Cause.CHECKSUM
         return Cause.NO_TELEGRAM if self._fruitless.bytes else Cause.SILENT
