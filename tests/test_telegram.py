@@ -11,7 +11,14 @@ import pytest
 from custom_components.dsmr.checksum import TelegramChecksum, crc16
 from custom_components.dsmr.descriptions import DIAGNOSTIC_LINES, SENSORS
 from custom_components.dsmr.framing import Framer
-from custom_components.dsmr.models import ELECTRICITY, Counters, MBusType, ReadingKey, Telegram
+from custom_components.dsmr.models import (
+    ELECTRICITY,
+    Counters,
+    MBusType,
+    OddLine,
+    ReadingKey,
+    Telegram,
+)
 from custom_components.dsmr.obis import MBUS_IDENTIFIERS, MBUS_TYPE
 from custom_components.dsmr.telegram import ChecksumError, Decoder
 from custom_components.dsmr.versions import VERSIONS
@@ -224,6 +231,22 @@ def test_a_line_that_cannot_be_read_is_logged_once_and_counted_afterwards(
         assert ReadingKey(ELECTRICITY, "32.7.0") not in telegram.readings
     assert meter.counters.unreadable_lines == 5
     assert caplog.text.count("can't be read") == 1
+
+
+@pytest.mark.logs("The meter's line '1-0:32.7.0' can't be read")
+@pytest.mark.logs("The meter's line 'noise' can't be read")
+def test_each_line_that_cannot_be_read_or_is_not_known_is_counted_by_itself() -> None:
+    meter = Meter()
+    body = AM550.decode().rpartition("!")[0]
+    for volts in range(3):
+        text = f"{body}1-0:142.7.0(00.{volts}*kW)\r\nnoise\r\n!0000\r\n"
+        meter.says(edited(text.encode(), o1_0_32_7_0=f"(x{volts}*V)"))
+        meter.says(AM550)
+    assert meter.counters.odd_lines == {
+        "1-0:32.7.0": OddLine("1-0:32.7.0(x2*V)", "'x2' is no number", 3),
+        "1-0:142.7.0": OddLine("1-0:142.7.0(00.2*kW)", "", 3),
+        "": OddLine("noise", "it has no OBIS reference", 3),
+    }
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason=f"there is no corpus at {CORPUS}")

@@ -21,6 +21,7 @@ from .models import (
     Counters,
     MBusMeter,
     MBusType,
+    OddLine,
     Reading,
     ReadingKey,
     Telegram,
@@ -36,6 +37,8 @@ _TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa])", re.DOTALL)
 
 # Lines of noise that are named in the log, each once; afterwards they are only counted.
 _MOST_LOGGED = 20
+# Lines that are counted each by itself: one whose very reference is damaged is another each time.
+_MOST_COUNTED = 200
 
 
 class ChecksumError(ValueError):
@@ -51,12 +54,14 @@ class _Line:
         key: what the line is about, of a meter on a channel as if of the electricity meter.
         reading: its value.
         error: why it can't be read, or "".
+        odd: where it is counted that it can't be read or that no specification knows it, or None.
     """
 
     channel: int
     key: ReadingKey
     reading: Reading
     error: str = ""
+    odd: OddLine | None = None
 
 
 class Decoder:
@@ -118,6 +123,8 @@ class Decoder:
         readings: dict[ReadingKey, Reading] = {}
         behind: list[_Line] = []
         for line in lines:
+            if line.odd is not None:
+                line.odd.times += 1
             if line.error:
                 self.counters.unreadable_lines += 1
             elif line.channel:
@@ -159,7 +166,7 @@ class Decoder:
         text = raw.decode("latin-1").strip()
         head = _REFERENCE.match(text)
         if head is None:
-            return self._unreadable(text[:40], "it has no OBIS reference")
+            return self._unreadable("", text, "it has no OBIS reference")
         medium, channel, obis = int(head[1]), int(head[2]), head[3]
         mbus = medium == 0 and channel > 0
         known = self._version.mbus if mbus else self._version.electricity
@@ -167,14 +174,15 @@ class Decoder:
         try:
             reading = read_line(line.parser if line else None, text[head.end() :], self._zone)
         except (ValueError, ArithmeticError) as error:
-            return self._unreadable(head[0], str(error))
+            return self._unreadable(head[0], text, str(error))
+        odd = None if line else self._odd(head[0], text)
         if mbus and obis in MBUS_READINGS:
             obis = MBUS_READING
         if obis == PEAKS and reading.entries and reading.entries[0].occurred is None:
             obis = MONTH_END
         if mbus and obis == RELAY:
-            return _Line(0, ReadingKey(ELECTRICITY, f"{channel}:{RELAY}"), reading)
-        return _Line(channel if mbus else 0, ReadingKey(ELECTRICITY, obis), reading)
+            return _Line(0, ReadingKey(ELECTRICITY, f"{channel}:{RELAY}"), reading, odd=odd)
+        return _Line(channel if mbus else 0, ReadingKey(ELECTRICITY, obis), reading, odd=odd)
 
     def _meter(self, channel: int, values: dict[str, Reading]) -> MBusMeter | None:
         """Return the meter on a channel, or None for an empty slot and one never read."""
@@ -187,12 +195,23 @@ class Decoder:
             self._seen.add(meter.identity)
         return meter if meter.identity in self._seen else None
 
-    def _unreadable(self, line: str, reason: str) -> _Line:
+    def _unreadable(self, reference: str, text: str, reason: str) -> _Line:
         """Say once for each line that it can't be read."""
+        line = reference or text[:40]
         if line not in self._logged and len(self._logged) < _MOST_LOGGED:
             self._logged.add(line)
             LOGGER.warning("The meter's line %r can't be read: %s", line, reason)
-        return _Line(0, ReadingKey(ELECTRICITY, line), Reading(None), reason)
+        odd = self._odd(reference, text, reason)
+        return _Line(0, ReadingKey(ELECTRICITY, line), Reading(None), reason, odd)
+
+    def _odd(self, reference: str, text: str, reason: str = "") -> OddLine:
+        """Return where it is counted how often an odd line comes."""
+        lines = self.counters.odd_lines
+        odd = lines.get(reference) or OddLine(text, reason)
+        if len(lines) < _MOST_COUNTED:
+            lines[reference] = odd
+        odd.text, odd.reason = text, reason
+        return odd
 
 
 @cache
