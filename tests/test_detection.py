@@ -405,6 +405,37 @@ def test_a_meter_of_the_given_version_with_other_settings_is_read(line: Line) ->
     run(test())
 
 
+def test_the_settings_with_which_telegrams_came_before_are_the_first_that_are_tried(
+    line: Line,
+) -> None:
+    async def test() -> None:
+        reading = Reading("5", url=DEVICE)
+        reading.reader.serial = SERIAL_115200_7E1
+        async with reading:
+            line.send(sent(AM550, SERIAL_115200_7E1, line.settings))
+            assert len(reading.telegrams()) == 1
+            assert reading.reader.serial == SERIAL_115200_7E1
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from")
+@pytest.mark.logs("Telegrams come from")
+def test_a_meter_of_the_version_that_was_given_is_found_with_other_settings_than_usual(
+    line: Line,
+) -> None:
+    async def test() -> None:
+        async with Reading("5", url=DEVICE) as reading:
+            while not reading.counters.telegrams:
+                assert now() < 2 * DOUBT
+                line.send(sent(AM550, SERIAL_115200_7E1, line.settings))
+                await passed(1)
+            assert reading.reader.version is VERSIONS["5"]
+            assert reading.reader.serial == SERIAL_115200_7E1
+
+    run(test())
+
+
 # --- in Home Assistant
 
 
@@ -419,7 +450,12 @@ def remembered(version: str) -> dict[str, Any]:
         "version": 1,
         "minor_version": 1,
         "key": "dsmr.yaml",
-        "data": {"version": version, "lines": ["1.7.0", "96.14.0"], "slots": []},
+        "data": {
+            "version": version,
+            "serial": [115200, 8, "N"],
+            "lines": ["1.7.0", "96.14.0"],
+            "slots": [],
+        },
     }
 
 
@@ -496,6 +532,51 @@ async def test_over_a_serial_line_a_meter_of_dsmr_2_2_is_found(
     async with serial_line.sending(edited(ME382, o1_0_1_7_0="(0000.77*kW)")):
         await until(lambda: hass.states.get("sensor.power_consumption") is not None)
         await state_of(hass, "sensor.power_consumption", "0.77")
+
+
+async def test_a_meter_that_was_added_with_other_settings_than_usual_is_read_with_them_at_once(
+    hass: HomeAssistant,
+    serial_line: SerialLine,
+    hass_storage: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("custom_components.dsmr.detection.TURN", 0.5)
+
+    def plug_in_anew() -> None:
+        # A pseudo-terminal has no seven bits and no parity, and refuses what changes nothing else.
+        serial_line.unplug()
+        serial_line.plug_in()
+
+    async def send() -> None:
+        while True:
+            is_slow = serial_line.settings()[4] == termios.B9600
+            ours = SERIAL_9600_7E1 if is_slow else SERIAL_115200_8N1
+            serial_line.send(sent(AM550, SERIAL_9600_7E1, ours))
+            await asyncio.sleep(0.05)
+
+    meter = asyncio.create_task(send())
+    user = {"port": str(serial_line.device), "dsmr_version": "auto"}
+    flow = await hass.config_entries.flow.async_init("dsmr", context={"source": "user"})
+    await hass.config_entries.flow.async_configure(flow["flow_id"], user)
+    await hass.async_block_till_done()
+    await hass.config_entries.flow.async_configure(flow["flow_id"])
+    plug_in_anew()
+    added = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
+    entry = added["result"]
+    # The built-in has no word for it.
+    assert entry.data["dsmr_version"] == "5"
+    assert "serial" not in entry.data
+    await state_of(hass, "sensor.electricity_meter_active_tariff", "normal")
+    stored = f"dsmr.{entry.entry_id}"
+    await until(lambda: stored in hass_storage)
+    assert hass_storage[stored]["data"]["serial"] == [9600, 7, "E"]
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    plug_in_anew()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await state_of(hass, "sensor.electricity_meter_active_tariff", "normal")
+    assert entry.runtime_data.reader.counters.connections == 1
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    meter.cancel()
 
 
 async def test_the_search_ends_with_the_port(hass: HomeAssistant, gateway: Gateway) -> None:

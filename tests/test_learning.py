@@ -43,13 +43,21 @@ async def test_a_single_phase_meter_loses_the_phases_that_it_does_not_send(
 
 
 async def test_at_the_next_start_there_is_what_the_meter_sends_and_nothing_else(
-    hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
+    hass: HomeAssistant,
+    gateway: Gateway,
+    hass_storage: dict[str, Any],
+    entity_registry: er.EntityRegistry,
 ) -> None:
     hass_storage["dsmr.yaml"] = {
         "version": 1,
         "minor_version": 1,
         "key": "dsmr.yaml",
-        "data": {"version": "5", "lines": ["1.7.0", "2.7.0", "16.7.0"], "slots": [[7, 1, "AB"]]},
+        "data": {
+            "version": "5",
+            "serial": [115200, 8, "N"],
+            "lines": ["1.7.0", "2.7.0", "16.7.0", "142.7.0"],
+            "slots": [[7, 1, "AB", ["24.2.1", "24.4.0", "24.5.0", "flow"]]],
+        },
     }
     await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
     assert {state.entity_id for state in hass.states.async_all("sensor")} == {
@@ -58,7 +66,10 @@ async def test_at_the_next_start_there_is_what_the_meter_sends_and_nothing_else(
         "sensor.net_power",
         "sensor.water_consumption",
         "sensor.water_flow",
+        "sensor.water_valve_position",
     }
+    assert entity_registry.async_get("sensor.obis_142_7_0")
+    assert entity_registry.async_get("sensor.obis_24_5_0_water")
 
 
 async def test_what_was_learnt_of_another_version_is_forgotten(
@@ -68,7 +79,12 @@ async def test_what_was_learnt_of_another_version_is_forgotten(
         "version": 1,
         "minor_version": 1,
         "key": "dsmr.yaml",
-        "data": {"version": "4", "lines": ["1.7.0"], "slots": []},
+        "data": {
+            "version": "4",
+            "serial": [115200, 7, "E"],
+            "lines": ["1.7.0"],
+            "slots": [],
+        },
     }
     await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
     assert value_of(hass, "sensor.gas_consumption") == "unavailable"

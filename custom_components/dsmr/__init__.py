@@ -28,7 +28,7 @@ from .entity import EntryIdentity
 from .migration import migrated
 from .models import Cause
 from .port import DsmrConfigEntry, P1Port, connection_of
-from .roster import Roster
+from .roster import PROBED, Roster
 from .versions import VERSIONS
 
 CONFIG_SCHEMA = cv.platform_only_config_schema(DOMAIN)
@@ -70,12 +70,15 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
             translation_placeholders={"version": str(key)},
         )
     await er.async_migrate_entries(hass, entry.entry_id, partial(migrated, key))
+    roster = await Roster.load(hass, entry.entry_id, VERSIONS[key], presume=False)
+    connection = connection_of(entry.data)
+    roster.serial = hass.data.get(PROBED, {}).pop(connection.url, roster.serial)
     entry.runtime_data = P1Port(
         hass,
-        connection_of(entry.data),
+        connection,
         VERSIONS[key],
         entry.options.get(CONF_TIME_BETWEEN_UPDATE, DEFAULT_TIME_BETWEEN_UPDATE),
-        await Roster.load(hass, entry.entry_id, VERSIONS[key], presume=False),
+        roster,
     )
     entry.runtime_data.dsmr.listen_loss(partial(_lost, hass, entry))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -115,5 +118,5 @@ async def async_remove_config_entry_device(
         return False
     for slot in slots:
         port.roster.slots.remove(slot)
-    await port.roster.save(port.reader.version)
+    await port.roster.save(port.reader.version, port.reader.serial)
     return True

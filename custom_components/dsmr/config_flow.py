@@ -49,6 +49,7 @@ from .migration import replace_meter
 from .models import Cause
 from .port import DsmrConfigEntry, connection_of
 from .probe import Found, ProbeError, address, probe
+from .roster import PROBED
 from .versions import VERSIONS
 
 _KEY_CAUSES: Final = (Cause.NO_KEY, Cause.WRONG_KEY)
@@ -274,11 +275,14 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def _probe_as(self, protocol: str) -> Found:
         entry_data = {**self._port, CONF_ENCRYPTION_KEY: self._key, CONF_PROTOCOL: protocol}
-        return await probe(
-            connection_of(entry_data),
+        connection = connection_of(entry_data)
+        found = await probe(
+            connection,
             VERSIONS.get(self._port[CONF_DSMR_VERSION]),
             dt_util.get_default_time_zone(),
         )
+        self.hass.data.setdefault(PROBED, {})[connection.url] = found.line
+        return found
 
     @property
     def _entry(self) -> DsmrConfigEntry | None:

@@ -13,17 +13,27 @@ from homeassistant.helpers.device_registry import DeviceEntry
 from .const import CONF_ENCRYPTION_KEY, CONF_SERIAL_ID, CONF_SERIAL_ID_GAS, DEFAULT_PRECISION
 from .entity import EntryIdentity
 from .line import read_text
-from .models import ELECTRICITY, Telegram
+from .models import ELECTRICITY, OddLine, Telegram
 from .port import DsmrConfigEntry, P1Port
+from .roster import Slot, is_known
 
+# The value groups C.D.E of identifiers; 96.1.4 is the version of the telegrams.
+_IDENTIFIER: Final = re.compile(r"96\.1\.(?!4\b)\d+|42\.0\.0|0\.0\.0")
 # Identifiers and messages in a telegram, also in one whose bytes are damaged.
 _PERSONAL: Final = re.compile(
-    r"(:(?:96\.1\.\d+|96\.13\.\d+|42\.0\.0|0\.0\.0)(?:\*\d+)?)(?:\([^()\r\n]*\)?)+"
+    rf"(:(?:{_IDENTIFIER.pattern}|96\.13\.\d+)(?:\*\d+)?)(?:\([^()\r\n]*\)?)+"
 )
 # Some makers write the number of the meter into the header.
 _NUMBER: Final = re.compile(r"\d{6,}")
+# What may be an identifier where nobody knows what a line means: long, with a digit, and neither a
+# timestamp nor a number with decimals or a unit.
+_UNTOLD: Final = re.compile(
+    r"(?<![0-9A-Za-z.])(?!\d{12}[SW]?\b)(?=[A-Za-z]*\d)[0-9A-Za-z]{8,}(?![0-9A-Za-z.*])"
+)
 # A shorter one may be anything else.
 _SHORTEST_SECRET: Final = 4
+# The identifiers that some meters send for none are of zeros.
+_ZEROS: Final = re.compile(r"(?:0|30|20)*")
 
 
 async def async_get_config_entry_diagnostics(
@@ -39,8 +49,7 @@ async def async_get_config_entry_diagnostics(
             **_port(hass, port),
             "roster": {
                 "lines": sorted(port.roster.lines),
-                "unknown_lines": sorted(port.roster.unknown()),
-                "slots": [asdict(slot) for slot in port.roster.slots],
+                "slots": [_slot(slot) for slot in port.roster.slots],
             },
             "readings": _readings(telegram, meters),
             "heard": [_telegram(frame) for _, frame in port.reader.heard],
@@ -64,7 +73,7 @@ async def async_get_device_diagnostics(
         {
             "entry": _entry(entry),
             **_port(hass, port),
-            "slots": [asdict(slot) for slot in slots],
+            "slots": [_slot(slot) for slot in slots],
             "readings": _readings(port.dsmr.telegram, meters),
         },
         _secrets(entry),
@@ -82,17 +91,36 @@ def _entry(entry: DsmrConfigEntry) -> dict[str, Any]:
 
 def _port(hass: HomeAssistant, port: P1Port) -> dict[str, Any]:
     reader = port.reader
+    counters = asdict(reader.counters)
+    del counters["odd_lines"]
     heard_at = reader.heard[-1][0] if reader.heard else None
     return {
         "version": reader.version.key,
         "looks_like": reader.looks_like.key if reader.looks_like else None,
         "reading": port.dsmr.telegram is not None,
         "cause": reader.cause,
-        "counters": asdict(reader.counters),
+        "counters": counters,
         "seconds_since_telegram": None
         if heard_at is None
         else round(hass.loop.time() - heard_at, 1),
+        **_odd_lines(reader.counters.odd_lines),
     }
+
+
+def _odd_lines(lines: Mapping[str, OddLine]) -> dict[str, list[dict[str, Any]]]:
+    """Return the lines that can't be read, and those that nobody knows, with their counts."""
+    unreadable, unknown = [], []
+    for reference, line in lines.items():
+        said = {"line": _line(line.text), "times": line.times}
+        if line.reason:
+            unreadable.append({**said, "reason": _UNTOLD.sub(REDACTED, line.reason)})
+        elif not is_known(_obis(reference)):
+            unknown.append(said)
+    return {"unreadable_lines": unreadable, "unknown_lines": unknown}
+
+
+def _slot(slot: Slot) -> dict[str, Any]:
+    return {"type": slot.type, "number": slot.number, "identity": slot.identity}
 
 
 def _readings(telegram: Telegram | None, meters: Iterable[str]) -> list[dict[str, Any]]:
@@ -104,10 +132,8 @@ def _readings(telegram: Telegram | None, meters: Iterable[str]) -> list[dict[str
         {
             "meter": key.meter,
             "obis": key.obis,
-            # As a line of an identifier, so that its value is masked with its reference.
-            "value": _PERSONAL.sub(rf"\1({REDACTED})", f":{key.obis}({reading.value})").partition(
-                "("
-            )[2][:-1],
+            # As a line, so that its value is masked with its reference.
+            "value": _line(f":{key.obis}({reading.value})").partition("(")[2][:-1],
             "unit": reading.unit,
             "time": str(reading.time) if reading.time else None,
             "entries": len(reading.entries),
@@ -119,17 +145,39 @@ def _readings(telegram: Telegram | None, meters: Iterable[str]) -> list[dict[str
 
 def _telegram(frame: bytes) -> list[str]:
     """Return the lines of a telegram without what tells the house."""
-    header, *lines = _PERSONAL.sub(rf"\1({REDACTED})", frame.decode("latin-1")).splitlines()
-    return [_NUMBER.sub(REDACTED, header), *lines]
+    header, *lines = frame.decode("latin-1").splitlines()
+    return [_NUMBER.sub(REDACTED, header), *map(_line, lines)]
+
+
+def _line(text: str) -> str:
+    """Return a line of a telegram without what tells the house."""
+    masked = _PERSONAL.sub(rf"\1({REDACTED})", text)
+    # A line that continues the one before, or has lost its beginning, may be of any reference.
+    if masked == text and not is_known(_obis(text)):
+        masked = _UNTOLD.sub(REDACTED, text)
+    return masked
+
+
+def _obis(line: str) -> str:
+    """Return the value groups C.D.E with which a line begins."""
+    return re.split(r"[*(\s]", line.partition(":")[2], maxsplit=1)[0]
 
 
 def _secrets(entry: DsmrConfigEntry) -> set[str]:
     """Return what must not stand anywhere: identifiers as sent and as printed, and the key."""
+    port = entry.runtime_data
     identifiers = {entry.data.get(CONF_SERIAL_ID), entry.data.get(CONF_SERIAL_ID_GAS)}
-    identifiers |= {slot.identity for slot in entry.runtime_data.roster.slots}
-    found = {entry.data.get(CONF_ENCRYPTION_KEY), entry.runtime_data.reader.connection.url}
+    identifiers |= {slot.identity for slot in port.roster.slots}
+    if port.dsmr.telegram is not None:
+        identifiers |= {
+            str(reading.value)
+            for key, reading in port.dsmr.telegram.readings.items()
+            if _IDENTIFIER.fullmatch(key.obis)
+        }
+    found = {entry.data.get(CONF_ENCRYPTION_KEY), port.reader.connection.url}
     for identifier in filter(None, identifiers):
-        found |= {identifier, read_text(identifier)}
+        if not _ZEROS.fullmatch(identifier):
+            found |= {identifier, read_text(identifier)}
     return {secret for secret in found if secret and len(secret) >= _SHORTEST_SECRET}
 
 

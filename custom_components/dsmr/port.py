@@ -70,6 +70,7 @@ class P1Port:
         decoder = Decoder(version, dt_util.get_default_time_zone(), Counters())
         # Until ESPHome is set up, an `esphome-hass://` port raises Home Assistant's error for that.
         self.reader = Reader(connection, version, decoder, queue, not_ready=(HomeAssistantError,))
+        self.reader.serial = roster.serial or version.serial
         self.dsmr = DSMR(queue, time_between_update)
 
     def start(self, beside: Coroutine[Any, Any, None]) -> None:

@@ -28,7 +28,7 @@ from .models import (
 from .obis import ENERGY_EXPORTED, ENERGY_IMPORTED, MBUS_READING, POWER_EXPORTED, POWER_IMPORTED
 from .reader import QUEUE_SIZE, Reader
 from .telegram import Decoder
-from .versions import OTHERS, Version
+from .versions import OTHERS, SerialSettings, Version
 
 # Which line has the identifier of the electricity meter: as in the built-in `dsmr`, so that both
 # make the same unique ids of it.
@@ -70,10 +70,12 @@ class Found:
     Attributes:
         version: the kind of meter.
         telegram: the telegram.
+        line: how the serial line was set, where it is one.
     """
 
     version: Version
     telegram: Telegram
+    line: SerialSettings
 
     @property
     def serial(self) -> str | None:
@@ -184,7 +186,7 @@ async def probe(connection: Connection, version: Version | None, zone: tzinfo) -
         while True:
             match await queue.get():
                 case TelegramReceived(telegram):
-                    return Found(reader.version, telegram)
+                    return Found(reader.version, telegram, reader.serial)
                 case Disconnected():
                     raise ProbeError(_cause(reader))
     finally:

@@ -39,7 +39,7 @@ from .models import (
     TelegramReceived,
 )
 from .telegram import ChecksumError, Decoder
-from .versions import OTHERS, Version
+from .versions import OTHERS, SerialSettings, Version
 
 QUEUE_SIZE = 64
 """Events that wait while Home Assistant is busy: a minute of DSMR 5."""
@@ -166,6 +166,8 @@ class Reader:
     Attributes:
         connection: where the port is.
         version: the kind of meter there; `OTHERS` as long as it is to be found out.
+        serial: how a serial line was set when telegrams came; until then as the version says, or as
+            somebody says who knows better.
         counters: telegrams, checksum failures, connections and the last cause of a loss.
         cause: why no telegrams come, or None while they do and as long as it is not known.
         looks_like: the version as which the telegrams pass that come, where it is another one.
@@ -214,7 +216,8 @@ class Reader:
         self._plain = Framer()
         self._encrypted = EncryptedFramer()
         self._protocol: _Protocol | None = None
-        self._serial = version.serial
+        self.serial: SerialSettings = version.serial
+        self._serial = self.serial
         self._search = Search(connection.url) if version is OTHERS else None
         self._found = asyncio.Event()
         self._is_open = False
@@ -278,8 +281,7 @@ class Reader:
         self._plain.clear()
         self._encrypted.clear()
         self._is_open = False
-        if self._search is not None:
-            self._serial = self._search.begin()
+        self._serial = self._search.begin() if self._search else self.serial
         self._protocol = protocol = _Protocol(self)
         async with asyncio.timeout(OPEN_TIMEOUT):
             transport, _ = await create_serial_connection(
@@ -338,7 +340,7 @@ class Reader:
                 return True
             if self.version is not OTHERS:
                 # It is the meter, or the line; what was known is as good as before.
-                self._serial, self._search, self._doubt_since = self.version.serial, None, now
+                self._search, self._doubt_since = None, now
         elif self._is_doubtful(now):
             self._search, self._has_searched = Search(self.connection.url), True
         return False
@@ -425,7 +427,7 @@ class Reader:
     @property
     def _is_as_given(self) -> bool:
         """Whether a person gave the version, and the line has the settings that belong to it."""
-        return not self._is_open_to_all and self._serial == self.version.serial
+        return not self._is_open_to_all and self._serial == self.serial
 
     def _look(self, frame: bytes, now: float, *, encrypted: bool) -> None:
         """Tell whether a telegram that does not pass would pass as one of another version."""
@@ -437,8 +439,8 @@ class Reader:
                 self.looks_like = version
 
     def _settle(self, version: Version, decoder: Decoder) -> None:
-        """End the search with the version of a telegram that passed."""
-        self._search = None
+        """End the search with the version of a telegram that passed, and the line as it is set."""
+        self._search, self.serial = None, self._serial
         if version is not self.version:
             self.version, self._decoder = version, decoder
             self._decryption = self._decryption_as_of(version)

@@ -1,19 +1,25 @@
 """Which of the sensors does this meter have? Learnt from its telegrams, and remembered."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
+from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
 from .derivation import derivable
 from .descriptions import DIAGNOSTIC_LINES, SENSORS, DSMRSensorDescription
 from .models import ELECTRICITY, Contents, MBusMeter, MBusType
 from .obis import FLOW, MBUS_READING, MBUS_READINGS
-from .versions import VERSIONS, Version
+from .versions import VERSIONS, SerialSettings, Version
 
 STORAGE_VERSION: Final = 1
+
+PROBED: Final[HassKey[dict[str, SerialSettings]]] = HassKey(f"{DOMAIN}_probed")
+"""By the URL of a port of which an entry is about to be set up: how its serial line was set when a
+telegram came."""
 
 
 @dataclass(slots=True)
@@ -24,11 +30,13 @@ class Slot:
         type: what the meter there measures.
         number: the first is 1.
         identity: the meter that is there now, or "" before the first telegram.
+        lines: the value groups C.D.E that it sends, and what follows from them.
     """
 
     type: MBusType
     number: int
     identity: str
+    lines: set[str]
 
 
 @dataclass(slots=True)
@@ -36,14 +44,19 @@ class Roster:
     """What one P1 port's meters send.
 
     Attributes:
+        port_id: what the port is known by: what begins the unique ids of its entities, or the id of
+            its entry.
         lines: the value groups C.D.E of the electricity meter, and what follows from them.
         slots: the M-Bus meters behind it.
         learnt: whether this was read from telegrams, and is not only what the version may have.
+        serial: how the serial line was set when telegrams came, or None where that is not known.
     """
 
+    port_id: str
     lines: set[str]
     slots: list[Slot]
     learnt: bool = False
+    serial: SerialSettings | None = None
     _heard: set[str] = field(default_factory=set, repr=False)
     _store: Store[dict[str, Any]] | None = field(default=None, repr=False)
 
@@ -63,14 +76,19 @@ class Roster:
         store = _store(hass, port_id)
         stored = await store.async_load()
         if stored is not None and stored["version"] == version.key:
-            slots = [Slot(MBusType(type_), *rest) for type_, *rest in stored["slots"]]
-            return cls(set(stored["lines"]), slots, learnt=True, _store=store)
+            slots = [
+                Slot(MBusType(type_), number, identity, set(lines))
+                for type_, number, identity, lines in stored["slots"]
+            ]
+            serial = SerialSettings.of(stored["serial"])
+            lines = set(stored["lines"])
+            return cls(port_id, lines, slots, learnt=True, serial=serial, _store=store)
         if not presume:
-            return cls(set(), [], learnt=True, _store=store)
+            return cls(port_id, set(), [], learnt=True, _store=store)
         lines = set(version.electricity)
         gas = any(reading in version.mbus for reading in MBUS_READINGS)
-        slots = [Slot(MBusType.GAS, 1, "")] if gas else []
-        return cls(lines | derivable(lines), slots, _store=store)
+        slots = [Slot(MBusType.GAS, 1, "", {MBUS_READING, FLOW})] if gas else []
+        return cls(port_id, lines | derivable(lines), slots, _store=store)
 
     @staticmethod
     async def version(hass: HomeAssistant, port_id: str) -> Version | None:
@@ -79,41 +97,61 @@ class Roster:
         return VERSIONS.get(stored["version"]) if stored else None
 
     @staticmethod
+    async def move(hass: HomeAssistant, port_id: str, to: str) -> None:
+        """Remember a P1 port under another id from now on."""
+        store = _store(hass, port_id)
+        if (stored := await store.async_load()) is not None:
+            await _store(hass, to).async_save(stored)
+            await store.async_remove()
+
+    @staticmethod
     async def forget(hass: HomeAssistant, port_id: str) -> None:
         """Remember a P1 port no longer."""
         await _store(hass, port_id).async_remove()
 
-    async def save(self, version: Version) -> None:
-        """Remember it for the next start."""
+    async def save(self, version: Version, serial: SerialSettings) -> None:
+        """Remember it for the next start, with the version and how the serial line was set."""
+        self.serial = serial
         if self._store is not None:
             await self._store.async_save(
                 {
                     "version": version.key,
+                    "serial": list(serial.stored),
                     "lines": sorted(self.lines),
-                    "slots": [[int(s.type), s.number, s.identity] for s in self.slots],
+                    "slots": [
+                        [int(s.type), s.number, s.identity, sorted(s.lines)] for s in self.slots
+                    ],
                 }
             )
 
     def take(self, contents: Contents) -> bool:
         """Take in what a telegram holds, and return whether a line or a meter is new."""
-        known = len(self.lines)
-        self._heard |= {key.obis for key in contents.keys if key.meter == ELECTRICITY}
+        sent: defaultdict[str, set[str]] = defaultdict(set)
+        for key in contents.keys:
+            sent[key.meter].add(key.obis)
+        self._heard |= sent[ELECTRICITY]
+        is_new = not self._heard <= self.lines
         self.lines |= self._heard
         present = {meter.identity for meter in contents.meters}
-        placed = {slot.identity for slot in self.slots}
-        new = [meter for meter in contents.meters if meter.identity not in placed]
-        for meter in new:
-            self._place(meter, present)
-        return bool(new) or len(self.lines) > known
+        for meter in contents.meters:
+            slot = next((s for s in self.slots if s.identity == meter.identity), None)
+            if slot is None:
+                slot = self._place(meter, present)
+                is_new = True
+            is_new |= not sent[meter.identity] <= slot.lines
+            slot.lines |= sent[meter.identity]
+        return is_new
 
-    def _place(self, meter: MBusMeter, present: set[str]) -> None:
+    def _place(self, meter: MBusMeter, present: set[str]) -> Slot:
         """Put a meter in the slot of one that is gone, which it replaces, or in a new one."""
         alike = [slot for slot in self.slots if _kind(slot.type) == _kind(meter.type)]
         for slot in alike:
             if slot.identity not in present:
                 slot.type, slot.identity = meter.type, meter.identity
-                return
-        self.slots.append(Slot(meter.type, len(alike) + 1, meter.identity))
+                return slot
+        slot = Slot(meter.type, len(alike) + 1, meter.identity, set())
+        self.slots.append(slot)
+        return slot
 
     def settle(self) -> None:
         """Forget what the version may send and this meter does not, now that it has been heard."""
@@ -126,17 +164,20 @@ class Roster:
         """Return the rows for the electricity meter."""
         return [d for d in SENSORS if not d.mbus and d.obis in self.lines]
 
-    def unknown(self) -> set[str]:
-        """Return the lines of the electricity meter for which there is no row."""
-        rows = {description.obis for description in SENSORS if not description.mbus}
-        return self.lines - rows - DIAGNOSTIC_LINES
+    def of_slot(self, slot: Slot) -> list[DSMRSensorDescription]:
+        """Return the rows for an M-Bus meter."""
+        return [d for d in SENSORS if slot.type in d.mbus and d.obis in slot.lines]
 
-    def of_slot(self, slot: Slot, contents: Contents | None) -> list[DSMRSensorDescription]:
-        """Return the rows for an M-Bus meter: its reading, what follows, and what else it sends."""
-        sent = {MBUS_READING, FLOW}
-        if contents is not None:
-            sent |= {key.obis for key in contents.keys if key.meter == slot.identity}
-        return [d for d in SENSORS if slot.type in d.mbus and d.obis in sent]
+    def unknown(self, slot: Slot | None = None) -> set[str]:
+        """Return the lines of a meter for which there is no row; without a slot, electricity's."""
+        rows = self.electricity() if slot is None else self.of_slot(slot)
+        lines = self.lines if slot is None else slot.lines
+        return lines - {row.obis for row in rows} - DIAGNOSTIC_LINES - {FLOW}
+
+
+def is_known(obis: str) -> bool:
+    """Return whether there is a row for a line of any meter, or it stands in the diagnostics."""
+    return obis in DIAGNOSTIC_LINES or any(obis == row.obis for row in SENSORS)
 
 
 def _store(hass: HomeAssistant, port_id: str) -> Store[dict[str, Any]]:

@@ -46,7 +46,7 @@ from .descriptions import ANY_CHANGE, POWER_KEY, DSMRSensorDescription, Shows
 from .entity import DSMREntity, EntryIdentity, Identity, YamlIdentity
 from .models import Connection, Contents, Entry, Keys, Reading
 from .port import DsmrConfigEntry, P1Port
-from .roster import Roster
+from .roster import Roster, Slot
 from .schema import CONFIGURATION
 from .versions import OTHERS, VERSIONS, Version
 
@@ -136,7 +136,7 @@ async def _follow(
         before = p1_port.reader.version
         version = await p1_port.reader.found()
         roster = await Roster.load(hass, prefix, version, presume=False)
-        await roster.save(version)
+        await roster.save(version, p1_port.reader.serial)
         if before is OTHERS:
             p1_port.roster = roster
             begin()
@@ -200,7 +200,7 @@ class Sensors:
     @callback
     def begin(self) -> None:
         """Read the port, and add the sensors: those that there may be, and those that are heard."""
-        self._add(None)
+        self._add()
         self._dsmr.listen_contents(self._contents_changed)
         self._p1_port.start(self._learn())
 
@@ -211,11 +211,10 @@ class Sensors:
             await asyncio.sleep(LEARNING)
             self._roster.settle()
             self._take_away()
-            self._changed.set()
         while True:
+            await self._roster.save(self._identity.version, self._p1_port.reader.serial)
             await self._changed.wait()
             self._changed.clear()
-            await self._roster.save(self._identity.version)
 
     @callback
     def _contents_changed(self, contents: Contents) -> None:
@@ -223,19 +222,21 @@ class Sensors:
         if self._roster.take(contents) and self._roster.learnt:
             self._changed.set()
         self._keep_ids()
-        self._add(contents)
+        self._add()
         for sensor in self._sensors.values():
             if sensor.slot is not None:
                 sensor.follow()
 
-    def _expected(self, contents: Contents | None) -> Iterator[DSMRSensor]:
+    def _expected(self) -> Iterator[DSMRSensor]:
         for description in self._roster.electricity():
             yield DSMRSensor(self._dsmr, self._identity, description)
         for obis in sorted(self._roster.unknown()):
             yield DSMRSensor(self._dsmr, self._identity, unknown_line(obis))
         for slot in self._roster.slots:
-            for description in self._roster.of_slot(slot, contents):
+            for description in self._roster.of_slot(slot):
                 yield DSMRSensor(self._dsmr, self._identity, description, slot)
+            for obis in sorted(self._roster.unknown(slot)):
+                yield DSMRSensor(self._dsmr, self._identity, unknown_line(obis, slot), slot)
 
     def _keep_ids(self) -> None:
         """Let the sensors and the device of a meter that was replaced pass to the one in its slot.
@@ -258,7 +259,7 @@ class Sensors:
             if device and device_id:
                 devices.async_update_device(device_id, new_identifiers={device})
 
-    def _add(self, contents: Contents | None) -> None:
+    def _add(self) -> None:
         slots = self._roster.slots
         self._identity.meet(slots, self._dsmr.telegram)
         # A meter that was removed, and is back, has its sensors anew.
@@ -267,14 +268,13 @@ class Sensors:
             for unique_id, sensor in self._sensors.items()
             if sensor.slot is None or any(sensor.slot is slot for slot in slots)
         }
-        new = [s for s in self._expected(contents) if s.unique_id not in self._sensors]
+        new = [s for s in self._expected() if s.unique_id not in self._sensors]
         self._sensors |= {str(sensor.unique_id): sensor for sensor in new}
         if new:
             self._add_entities(new)
 
     def _take_away(self) -> None:
-        contents = self._dsmr.telegram.contents if self._dsmr.telegram else None
-        expected = {sensor.unique_id for sensor in self._expected(contents)}
+        expected = {sensor.unique_id for sensor in self._expected()}
         registry = er.async_get(self._hass)
         for unique_id in [unique_id for unique_id in self._sensors if unique_id not in expected]:
             del self._sensors[unique_id]
@@ -282,14 +282,17 @@ class Sensors:
                 registry.async_remove(entity_id)
 
 
-def unknown_line(obis: str) -> DSMRSensorDescription:
+def unknown_line(obis: str, slot: Slot | None = None) -> DSMRSensorDescription:
     """Return the row for a line that no specification and no row of ours knows."""
+    name = f"OBIS {obis}"
+    if slot is not None:
+        name += f" {slot.type.name.lower().replace('_', ' ')}"
     return DSMRSensorDescription(
-        key=f"obis_{obis.replace('.', '_').replace(':', '_')}",
+        key=slugify(name),
         translation_key="obis",
         translation_placeholders={"reference": obis},
         obis=obis,
-        yaml_name=f"OBIS {obis}",
+        yaml_name=name,
         step=ANY_CHANGE,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,

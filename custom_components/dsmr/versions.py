@@ -30,6 +30,17 @@ class SerialSettings:
     byte_size: int
     parity: Parity
 
+    @classmethod
+    def of(cls, stored: tuple[int, int, str]) -> SerialSettings:
+        """Return the settings of which `stored` says what to keep."""
+        baudrate, byte_size, parity = stored
+        return cls(baudrate, byte_size, Parity(parity))
+
+    @property
+    def stored(self) -> tuple[int, int, str]:
+        """What to keep of them, in the types of JSON."""
+        return self.baudrate, self.byte_size, self.parity.value
+
 
 SERIAL_9600_7E1: Final = SerialSettings(9600, 7, Parity.EVEN)
 # The standard says 8N1 for DSMR 4, and some meters send 7E1. Seven bits read both: a telegram is
