@@ -62,6 +62,86 @@ async def test_the_diagnostics_of_an_entry_say_what_happened(
     assert len(found["heard"]) == 2
     assert "1-0:142.7.0(00.1*kW)" in found["heard"][0]
     assert f"0-0:96.1.1({REDACTED})" in found["heard"][1]
+    assert found["unreadable_lines"] == found["unknown_lines"] == []
+
+
+@pytest.mark.logs("The meter's line '1-0:32.7.0' can't be read")
+@pytest.mark.logs("The meter's line 'noise [0-9]+' can't be read")
+async def test_the_lines_that_say_nothing_are_listed_with_how_often_they_came(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    body = edited(AM550, o1_0_32_7_0="(x*V)", o0_1_24_2_1="").rpartition(b"!")[0]
+    for code in (b"1", b"2"):
+        odd = b"1-0:142.7.0(00.1*kW)\r\n0-0:96.99.2(1EMH0012345678)\r\nnoise 1234567%s\r\n" % code
+        # Neither is odd: ours is the row of the first, and there is no meter on channel 4.
+        plain = b"1-0:15.7.0(00.1*kW)\r\n0-4:24.1.0(000)\r\n"
+        gateway.send(edited(body + odd + plain + b"!0000\r\n"))
+    gateway.send(AM550)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    found = await diagnostics(hass, entry)
+    assert found["unreadable_lines"] == [
+        {"line": "1-0:32.7.0(x*V)", "times": 2, "reason": "'x' is no number"},
+        {"line": f"noise {REDACTED}", "times": 2, "reason": "it has no OBIS reference"},
+    ]
+    assert found["unknown_lines"] == [
+        {"line": "1-0:142.7.0(00.1*kW)", "times": 2},
+        {"line": f"0-0:96.99.2({REDACTED})", "times": 2},
+    ]
+    assert found["counters"]["unreadable_lines"] == 4
+    # The device of the electricity meter says the same.
+    gas, electricity = sorted(
+        dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id),
+        key=lambda device: not device.via_device_id,
+    )
+    assert gas.via_device_id == electricity.id
+    said = await async_get_device_diagnostics(hass, entry, electricity)
+    assert said["unknown_lines"] == found["unknown_lines"]
+
+
+@pytest.mark.parametrize(
+    ("line", "secret"),
+    [
+        ("0-0:42.0.0(53414731303330)", "53414731303330"),
+        ("1-0:0.0.0*255(1ESY1160001234)", "1ESY1160001234"),
+        ("0-0:96.1.255*255(1ESY1160001234)", "1ESY1160001234"),
+        ("0-0:96.1.2(353431343438)", "541448"),
+        ("0-1:96.1.2(353431343438)", "353431343438"),
+        ("0-0:96.13.3(4D722E20536D697468)", "Smith"),
+        ("0-0:96.77.1(4530303437303030)", "4530303437303030"),
+        ("0-0:96.77.1(E0047000012)", "E0047000012"),
+        # The same identifier by another reference, and in a message.
+        (f"0-0:96.77.1(ID {GAS})", GAS),
+        (f"0-0:96.77.1(ID {GAS_PRINTED})", GAS_PRINTED),
+    ],
+)
+async def test_nobody_learns_an_identifier_wherever_it_stands(
+    hass: HomeAssistant, gateway: Gateway, line: str, secret: str
+) -> None:
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}?key=opensesame")
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    header, blank, rest = AM550.split(b"\r\n", 2)
+    gateway.send(edited(b"\r\n".join([header + b" E0054001234500023", blank, line.encode(), rest])))
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    said = json.dumps(await diagnostics(hass, entry))
+    assert REDACTED in said
+    for text in (secret, "E0054001234500023", "001234500023", "opensesame"):
+        assert text not in said
+
+
+async def test_the_version_of_the_telegrams_is_no_secret(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    t211 = edited(telegram_of("fluvius-t211"), o0_0_96_1_4="(50217)")
+    entry = entry_for("5B", t211, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    gateway.send(t211)
+    await state_of(hass, "sensor.electricity_meter_active_tariff", "normal", "low")
+    assert "0-0:96.1.4(50217)" in (await diagnostics(hass, entry))["heard"][0]
 
 
 @pytest.mark.parametrize("model", ["iskra-am550", "kamstrup-382", "landisgyr-e350"])

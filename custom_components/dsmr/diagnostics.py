@@ -167,7 +167,9 @@ def _secrets(entry: DsmrConfigEntry) -> set[str]:
     """Return what must not stand anywhere: identifiers as sent and as printed, and the key."""
     port = entry.runtime_data
     identifiers = {entry.data.get(CONF_SERIAL_ID), entry.data.get(CONF_SERIAL_ID_GAS)}
-    identifiers |= {slot.identity for slot in port.roster.slots}
+    identifiers |= {
+        slot.identity for slot in port.roster.slots if not slot.identity.startswith("channel ")
+    }
     if port.dsmr.telegram is not None:
         identifiers |= {
             str(reading.value)
