@@ -221,6 +221,48 @@ def test_an_empty_slot_is_no_meter_and_one_without_identifier_is_known_by_its_ch
     assert meter.counters.unreadable_lines == 0
 
 
+def test_one_device_that_measures_heat_and_cold_is_two_meters_wherever_they_are() -> None:
+    body = AM550.decode().rpartition("!")[0]
+
+    def device(heat: int, cold: int) -> bytes:
+        return edited(
+            (
+                f"{body}0-{heat}:24.1.0(004)\r\n0-{heat}:96.1.0(4B32)\r\n"
+                f"0-{heat}:24.2.1(261112070000W)(00012.300*GJ)\r\n"
+                f"0-{cold}:24.1.0(010)\r\n0-{cold}:96.1.0(4B32)\r\n"
+                f"0-{cold}:24.2.1(261112070000W)(00003.400*GJ)\r\n!0000\r\n"
+            ).encode()
+        )
+
+    for telegram in map(Meter().says, (device(2, 3), device(3, 2))):
+        read = {
+            meter.identity: telegram.readings[ReadingKey(meter.identity, "24.2.1")].value
+            for meter in telegram.contents.meters[1:]
+        }
+        assert read == {"4B32": Decimal("12.300"), "4B32 10": Decimal("3.400")}
+
+
+def test_four_meters_with_one_identifier_are_four() -> None:
+    body = AM550.decode().rpartition("!")[0]
+    rows = "".join(
+        f"0-{n}:24.1.0(003)\r\n0-{n}:96.1.0(4B)\r\n0-{n}:24.2.1(261112070000W)(0000{n}.000*m3)\r\n"
+        for n in (2, 3, 4)
+    )
+    telegram = Meter().says(edited(f"{body}{rows}!0000\r\n".encode()))
+    readings = [
+        telegram.readings[ReadingKey(m.identity, "24.2.1")] for m in telegram.contents.meters
+    ]
+    assert [reading.value for reading in readings[1:]] == [Decimal(2), Decimal(3), Decimal(4)]
+
+
+def test_what_a_meter_of_a_type_without_rows_says_is_not_lost() -> None:
+    body = AM550.decode().rpartition("!")[0]
+    rows = "0-2:24.1.0(008)\r\n0-2:96.1.0(4B)\r\n0-2:24.2.1(261112070000W)(00012.000)\r\n"
+    telegram = Meter().says(edited(f"{body}{rows}!0000\r\n".encode()))
+    assert telegram.readings[ReadingKey(ELECTRICITY, "2:24.2.1")].value == Decimal(12)
+    assert len(telegram.contents.meters) == 1
+
+
 @pytest.mark.logs("The meter's line '1-0:32.7.0' can't be read: 'x' is no number")
 def test_a_line_that_cannot_be_read_is_logged_once_and_counted_afterwards(
     caplog: pytest.LogCaptureFixture,

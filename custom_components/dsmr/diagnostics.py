@@ -174,7 +174,7 @@ def _secrets(entry: DsmrConfigEntry) -> set[str]:
         identifiers |= {
             str(reading.value)
             for key, reading in port.dsmr.telegram.readings.items()
-            if _IDENTIFIER.fullmatch(key.obis)
+            if _IDENTIFIER.fullmatch(key.obis.rpartition(":")[2])
         }
     found = {entry.data.get(CONF_ENCRYPTION_KEY), port.reader.connection.url}
     for identifier in filter(None, identifiers):

@@ -107,7 +107,7 @@ class Contents(NamedTuple):
 
     Attributes:
         keys: the readings of a telegram, and what follows from them.
-        meters: the M-Bus meters that have a reading, in the order of their channels.
+        meters: the M-Bus meters that have a reading, by what they measure and by channel.
     """
 
     keys: frozenset[ReadingKey]

@@ -172,7 +172,8 @@ class Roster:
         """Return the lines of a meter for which there is no row; without a slot, electricity's."""
         rows = self.electricity() if slot is None else self.of_slot(slot)
         lines = self.lines if slot is None else slot.lines
-        return lines - {row.obis for row in rows} - DIAGNOSTIC_LINES - {FLOW}
+        unknown = lines - {row.obis for row in rows} - {FLOW}
+        return {line for line in unknown if line.rpartition(":")[2] not in DIAGNOSTIC_LINES}
 
 
 def is_known(obis: str) -> bool:

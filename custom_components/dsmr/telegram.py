@@ -5,7 +5,7 @@ that has not changed since the last telegram is not read again.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import cache
@@ -39,6 +39,9 @@ _TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa])", re.DOTALL)
 _MOST_LOGGED = 20
 # Lines that are counted each by itself: one whose very reference is damaged is another each time.
 _MOST_COUNTED = 200
+
+
+_MBUS_TYPES = frozenset(MBusType)
 
 
 class ChecksumError(ValueError):
@@ -140,11 +143,21 @@ class Decoder:
         channels: defaultdict[int, dict[str, Reading]] = defaultdict(dict)
         for line in lines:
             channels[line.channel].setdefault(line.key.obis, line.reading)
-        for channel, values in sorted(channels.items()):
-            if meter := self._meter(channel, values):
+        taken: set[str] = set()
+        found = ((_type(values), channel, values) for channel, values in channels.items())
+        for type_, channel, values in sorted(found, key=lambda of: of[:2]):
+            if type_ in _MBUS_TYPES:
+                meter = self._meter(MBusType(type_), channel, values, taken)
+                if meter is None:
+                    continue
+                taken.add(meter.identity)
                 for obis, reading in values.items():
-                    readings.setdefault(ReadingKey(meter.identity, obis), reading)
+                    readings[ReadingKey(meter.identity, obis)] = reading
                 yield meter
+            elif type_:
+                # There are no rows for such a meter; what it says is not lost.
+                for obis, reading in values.items():
+                    readings[ReadingKey(ELECTRICITY, f"{channel}:{obis}")] = reading
 
     def _checked(self, frame: bytes) -> bytes:
         """Return what the meter sent before its '!', without what a gateway has put in."""
@@ -184,13 +197,24 @@ class Decoder:
             return _Line(0, ReadingKey(ELECTRICITY, f"{channel}:{RELAY}"), reading, odd=odd)
         return _Line(channel if mbus else 0, ReadingKey(ELECTRICITY, obis), reading, odd=odd)
 
-    def _meter(self, channel: int, values: dict[str, Reading]) -> MBusMeter | None:
-        """Return the meter on a channel, or None for an empty slot and one never read."""
-        type_ = values.get(MBUS_TYPE, Reading(None)).value
-        if not str(type_).isdigit() or int(str(type_)) not in set(MBusType):
-            return None
-        identifier = next((str(values[o].value or "") for o in MBUS_IDENTIFIERS if o in values), "")
-        meter = MBusMeter(MBusType(int(str(type_))), identifier, channel)
+    def _meter(
+        self, type_: MBusType, channel: int, values: dict[str, Reading], taken: Container[str]
+    ) -> MBusMeter | None:
+        """Return the meter on a channel, or None for one that was never read.
+
+        Args:
+            type_: what it measures.
+            channel: where it is.
+            values: what its lines say.
+            taken: the identities of other meters. One device that measures heat and cold has two
+                channels and one identifier.
+        """
+        identifiers = (str(values[obis].value or "") for obis in MBUS_IDENTIFIERS if obis in values)
+        identifier = next(filter(None, identifiers), "")
+        for suffix in ("", f" {type_}", f" {type_} {channel}"):
+            meter = MBusMeter(type_, identifier and identifier + suffix, channel)
+            if meter.identity not in taken:
+                break
         if values.get(MBUS_READING, Reading(None)).value is not None:
             self._seen.add(meter.identity)
         return meter if meter.identity in self._seen else None
@@ -212,6 +236,12 @@ class Decoder:
             lines[reference] = odd
         odd.text, odd.reason = text, reason
         return odd
+
+
+def _type(values: Mapping[str, Reading]) -> int:
+    """Return the type of the meter on a channel, or 0 for an empty slot."""
+    type_ = str(values.get(MBUS_TYPE, Reading(None)).value)
+    return int(type_) if type_.isdecimal() else 0
 
 
 @cache
