@@ -111,7 +111,7 @@ async def running_home(files: Mapping[str, str], *, port: int | None = None) -> 
 
     Args:
         files: What that directory holds, by path: `configuration.yaml`, and whatever else is wanted
-            there, such as `.storage/energy`.
+            there, such as another integration in `custom_components`.
         port: The port to listen on; a free one if not given.
 
     Yields:
@@ -157,7 +157,9 @@ def _write(directory: Path, files: Mapping[str, str]) -> None:
         file = directory / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    (directory / "custom_components").symlink_to(REPOSITORY / "custom_components")
+    components = directory / "custom_components"
+    components.mkdir(exist_ok=True)
+    (components / "dsmr").symlink_to(REPOSITORY / "custom_components" / "dsmr")
 
 
 def _log_file(directory: Path) -> Path:

@@ -7,6 +7,7 @@ import fcntl
 import os
 from pathlib import Path
 import pty
+import re
 import shutil
 import socket
 import termios
@@ -97,6 +98,23 @@ class Gateway:
         """Pass bytes on to all clients."""
         for client in self._clients:
             client.write(data)
+
+    @asynccontextmanager
+    async def sending(self, data: bytes) -> AsyncIterator[None]:
+        """Pass bytes on again and again, whoever comes and goes."""
+
+        async def send() -> None:
+            while True:
+                await self._arrived.wait()
+                self.send(data)
+                await asyncio.sleep(0.05)
+
+        task = asyncio.create_task(send())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     def drop(self) -> None:
         """Close the connections, as a gateway does that restarts."""
@@ -245,14 +263,9 @@ async def ser2net(
         port: the TCP port to listen on, or None for a free one.
         protocol: what it speaks there, as ser2net writes it: `tcp` or `telnet(rfc2217),tcp`.
     """
-    program = shutil.which("ser2net", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if program is None:
-        reason = "ser2net is not installed: apt install ser2net"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    program = installed("ser2net")
     port = port or free_port()
-    configuration = device.parent / "ser2net.yaml"
+    configuration = device.with_name(f"{device.name}.yaml")
     configuration.write_text(
         f"connection: &meter\n"
         f"  accepter: {protocol},127.0.0.1,{port}\n"
@@ -265,6 +278,31 @@ async def ser2net(
     finally:
         process.terminate()
         await process.wait()
+
+
+def complaints(log: str) -> list[str]:
+    """Return the warnings and errors about the integration in the log of a Home Assistant."""
+    return [
+        line
+        for line in log.splitlines()
+        if "dsmr" in line
+        and re.search(r" (WARNING|ERROR|CRITICAL) |custom_components/dsmr/", line)
+        and "We found a custom integration dsmr" not in line
+    ]
+
+
+def installed(program: str) -> str:
+    """Return the path of the program of a Debian package of that name.
+
+    A test is skipped where it is missing, and fails where `CI` is set.
+    """
+    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if path is None:
+        reason = f"{program} is not installed: apt install {program}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
 
 
 def free_port() -> int:
