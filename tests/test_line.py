@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from custom_components.dsmr.line import LineError, read_line, read_text, read_timestamp
+from custom_components.dsmr.line import LineError, read_text, read_timestamp, reader_of
 from custom_components.dsmr.models import Entry, Reading
 from custom_components.dsmr.versions import OTHERS, VERSIONS, Version
 
@@ -22,7 +22,7 @@ def said(line: str, zone: ZoneInfo = AMSTERDAM, version: Version = OTHERS) -> Re
     obis = reference.partition(":")[2].partition("*")[0]
     known = version.mbus if channel != "0" and reference.startswith("0") else version.electricity
     parser = known[obis].parser if obis in known else None
-    return read_line(parser, f"({groups}", zone)
+    return reader_of(parser, zone)(groups)
 
 
 def utc(*parts: int) -> datetime:

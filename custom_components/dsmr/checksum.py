@@ -3,13 +3,10 @@
 The checksum of DSMR 4 and later is the CRC16 of the telegram from its '/' up to and including its
 '!': polynomial x^16 + x^15 + x^2 + 1, least significant bit first, no start value and no final xor
 (DSMR P1 companion standard 5.0.2, section 6.2). Without start value and final xor it is linear: the
-checksum of two pieces follows from the checksums of each and the length of the second. So a line
-that has not changed since the last telegram is not gone through byte by byte again.
+checksums of two telegrams of one length differ by the checksum of what differs between their bytes.
+So of a telegram whose lines are as long as those of the one before, only the bytes that differ are
+gone through.
 """
-
-from functools import lru_cache
-
-type _Shift = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def _of_byte(byte: int) -> int:
@@ -29,9 +26,7 @@ def crc16(data: bytes, crc: int = 0) -> int:
     return crc
 
 
-@lru_cache(maxsize=256)
-def _shift(length: int) -> _Shift:
-    """Return what so many further bytes do to a checksum, by its low byte and its high byte."""
+def _zeros(length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     zeros = bytes(length)
     return (
         tuple(crc16(zeros, low) for low in range(0x100)),
@@ -39,30 +34,36 @@ def _shift(length: int) -> _Shift:
     )
 
 
-class TelegramChecksum:
-    """Makes the checksum of telegrams most of whose lines are those of the telegram before."""
+def _doubled(
+    low: tuple[int, ...], high: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    low_twice, high_twice = (
+        tuple(low[crc & 0xFF] ^ high[crc >> 8] for crc in table) for table in (low, high)
+    )
+    return low_twice, high_twice
 
-    def __init__(self) -> None:
-        """Start without an earlier telegram."""
-        self._lines: dict[bytes, tuple[int, _Shift]] = {}
 
-    def of(self, body: bytes) -> int:
-        """Return the checksum of a telegram.
+# What 1, 2, 4, 8 … zero bytes do to a checksum, by its low byte and by its high byte: together they
+# make every length below 64 KiB, and no frame is longer.
+_ZEROS = [_zeros(1)]
+while len(_ZEROS) < 16:
+    _ZEROS.append(_doubled(*_ZEROS[-1]))
 
-        Args:
-            body: its bytes from '/' up to and including '!'.
-        """
-        crc = 0
-        known = self._lines
-        self._lines = lines = {}
-        # The last piece is the '!' alone.
-        *pieces, rest = body.split(b"\n")
-        for piece in pieces:
-            found = known.get(piece)
-            if found is None:
-                line = piece + b"\n"
-                found = (crc16(line), _shift(len(line)))
-            lines[piece] = found
-            own, (low, high) = found
-            crc = low[crc & 0xFF] ^ high[crc >> 8] ^ own
-        return crc16(rest, crc)
+
+def crc16_of_change(before: bytes, after: bytes, behind: int) -> int:
+    """Return by what the checksum of a telegram changes when some of its bytes do, to be xored.
+
+    Args:
+        before: the bytes.
+        after: as many bytes that come in their place.
+        behind: how many bytes stand behind them.
+    """
+    differing = int.from_bytes(before) ^ int.from_bytes(after)
+    crc = crc16(differing.to_bytes(len(before)).lstrip(b"\0"))
+    for low, high in _ZEROS:
+        if behind & 1:
+            crc = low[crc & 0xFF] ^ high[crc >> 8]
+        behind >>= 1
+        if not behind:
+            break
+    return crc

@@ -3,6 +3,7 @@
 Values that no line holds are added to the readings, as if the meter sent them.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -101,7 +102,8 @@ _RULES: Final[Mapping[str, tuple[_Rule, tuple[str, ...], Callable[[Iterable[bool
 }
 
 
-_KEYED_RULES: Final = [
+type _KeyedRule = tuple[ReadingKey, _Rule, tuple[ReadingKey, ...]]
+_KEYED_RULES: Final[list[_KeyedRule]] = [
     (
         ReadingKey(ELECTRICITY, obis),
         rule,
@@ -125,8 +127,8 @@ class Derivation:
 
     def __init__(self) -> None:
         """Start without an earlier reading."""
-        self._inputs: dict[ReadingKey, tuple[Reading | None, ...]] = {}
-        self._results: dict[ReadingKey, Reading | None] = {}
+        # What follows from a line: the reading that it makes, how, and from which lines.
+        self._following: dict[ReadingKey, list[_KeyedRule]] = {}
         self._earlier: dict[str, Reading] = {}
         self._flows: dict[str, Reading] = {}
 
@@ -137,20 +139,44 @@ class Derivation:
             readings: what the telegram says.
             meters: the identities of the M-Bus meters in it.
         """
-        for key, rule, lines in _KEYED_RULES:
-            if key in readings:
-                continue
-            inputs = tuple(map(readings.get, lines))
-            if inputs != self._inputs.get(key):
-                self._inputs[key] = inputs
-                self._results[key] = rule(inputs)
-            result = self._results[key]
-            if result is not None:
-                readings[key] = result
+        following = defaultdict(list)
+        for keyed in _KEYED_RULES:
+            if keyed[0] not in readings:
+                for line in keyed[2]:
+                    following[line].append(keyed)
+        self._following = dict(following)
+        self.follow(readings, following)
         for meter in meters:
-            readings[ReadingKey(meter, FLOW)] = self._flow(
-                meter, readings.get(ReadingKey(meter, MBUS_READING))
-            )
+            self.follow(readings, [ReadingKey(meter, MBUS_READING)])
+
+    def follow(
+        self, readings: dict[ReadingKey, Reading], changed: Iterable[ReadingKey]
+    ) -> set[ReadingKey]:
+        """Have the readings follow a change, with the same lines as when they were last added.
+
+        Args:
+            readings: what the telegram says, and what followed before the change.
+            changed: the lines that say something else than before.
+
+        Returns:
+            Which of the readings that follow may be others now.
+        """
+        followed = set()
+        for line in changed:
+            if line.meter != ELECTRICITY and line.obis == MBUS_READING:
+                key = ReadingKey(line.meter, FLOW)
+                readings[key] = self._flow(line.meter, readings.get(line))
+                followed.add(key)
+            for key, rule, lines in self._following.get(line, ()):
+                if key in followed:
+                    continue
+                followed.add(key)
+                result = rule(tuple(map(readings.get, lines)))
+                if result is not None:
+                    readings[key] = result
+                else:
+                    readings.pop(key, None)
+        return followed
 
     def _flow(self, meter: str, reading: Reading | None) -> Reading:
         """Return the flow between the last two readings, by the meter's own clock."""

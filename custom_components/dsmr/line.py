@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 import re
 from typing import Any, Final
 
@@ -18,7 +19,9 @@ from .models import Entry, Reading, Value
 
 _GROUP = re.compile(r"\(([^()]*)\)")
 _NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d{0,15})?")
-_TIMESTAMP = re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)([SW]?)")
+# One number with its unit: nearly every line that changes.
+_MEASURED = re.compile(r"(\d{1,15}(?:\.\d{0,15})?)\*(\w{1,5})\)\s*")
+_TIMESTAMP = re.compile(r"(\d{8})([0-5]\d)([0-5]\d)([SW]?)")
 # A COSEM date-time (IEC 62056-6-2): year, month, day, weekday, hour, minute, second, hundredths,
 # minutes from local time to UTC, clock status.
 _COSEM = re.compile(r"([0-9A-F]{4})(..)(..)..(..)(..)(..)..([0-9A-F]{4})..", re.IGNORECASE)
@@ -86,11 +89,17 @@ def read_timestamp(text: str, zone: tzinfo) -> datetime | None:
 
 
 def _p1_timestamp(match: re.Match[str], zone: tzinfo) -> datetime | None:
-    year, month, day, hour, minute, second = map(int, match.groups()[:6])
-    flag = match[7]
+    hour = _hour(match[1], match[4], zone)
+    return hour and hour + timedelta(minutes=int(match[2]), seconds=int(match[3]))
+
+
+@lru_cache(maxsize=64)
+def _hour(text: str, flag: str, zone: tzinfo) -> datetime | None:
+    """Return when an hour begins, `YYMMDDhh`: a clock that ticks tells the same one 3600 times."""
+    year, month, day, hour = (int(text[place : place + 2]) for place in (0, 2, 4, 6))
     if not _FIRST_YEAR <= 2000 + year <= _LAST_YEAR:
         return None
-    local = datetime(2000 + year, month, day, hour, minute, second, tzinfo=zone)
+    local = datetime(2000 + year, month, day, hour, tzinfo=zone)
     if not flag:
         return local.astimezone(UTC)
     offset = (local.utcoffset() or timedelta()) - (local.dst() or timedelta())
@@ -121,25 +130,29 @@ def read_text(text: str) -> str | None:
     return text.strip()[:_LONGEST_TEXT] or None
 
 
-def read_line(parser: Any, groups_of_line: str, zone: tzinfo) -> Reading:
-    """Read what stands behind an OBIS reference.
+def reader_of(parser: Any, zone: tzinfo) -> Callable[[str], Reading]:
+    """Return what reads lines of one OBIS reference, from behind their first parenthesis on.
+
+    It raises LineError where a group is not of the form that the parser says.
 
     Args:
         parser: dsmr_parser's parser for such a line, or None for a line that it does not know.
-        groups_of_line: the groups in parentheses.
         zone: the meter's time zone.
-
-    Raises:
-        LineError: a group is not of the form that the parser says.
     """
-    # Spaces are padding wherever they stand, and a comma parts what other meters put in groups.
-    groups = [part.strip() for group in _GROUP.findall(groups_of_line) for part in group.split(",")]
-    if not groups:
-        raise LineError("it has no value in parentheses")
-    for kind, read in _FORMS.items():
-        if isinstance(parser, kind):
-            return read(parser, groups, zone)
-    return _unknown(groups)
+    form = next((read for kind, read in _FORMS.items() if isinstance(parser, kind)), None)
+    is_number = form is _single and parser.value_formats[0].coerce_type is Decimal
+
+    def read(text: str) -> Reading:
+        if is_number and (measured := _MEASURED.fullmatch(text)):
+            return Reading(*_scaled(Decimal(measured[1]), measured[2]))
+        # Spaces are padding wherever they stand, and a comma parts what other meters put in groups.
+        found = _GROUP.findall(f"({text}")
+        groups = [part.strip() for group in found for part in group.split(",")]
+        if not groups:
+            raise LineError("it has no value in parentheses")
+        return form(parser, groups, zone) if form else _unknown(groups)
+
+    return read
 
 
 def _single(parser: Any, groups: Sequence[str], zone: tzinfo) -> Reading:

@@ -1,6 +1,6 @@
 """What travels from the P1 port to the entities."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -51,8 +51,7 @@ class Entry(NamedTuple):
     occurred: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One value that a meter sent.
 
     Attributes:
@@ -123,11 +122,16 @@ class Telegram:
         readings: every line that was read, and what follows from them.
         contents: which readings and meters these are; the same object as in the telegram before
             where they are the same.
+        earlier: the readings of a telegram before, all of which but `changed` are the same here;
+            or None where nothing is known of that.
+        changed: which readings may differ from `earlier`.
     """
 
     header: str
     readings: Mapping[ReadingKey, Reading]
     contents: Contents
+    earlier: Mapping[ReadingKey, Reading] | None = field(default=None, repr=False)
+    changed: Collection[ReadingKey] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +198,7 @@ class Connection:
         keys: what telegrams are decrypted with that come encrypted.
         detects: whether the version of the meter may turn out to be another one.
         rfxtrx: whether an RFXtrx receiver passes telegrams on in its packets.
+        title: what a person calls that which reads it.
     """
 
     url: str
@@ -201,6 +206,7 @@ class Connection:
     keys: Keys | None = None
     detects: bool = False
     rfxtrx: bool = False
+    title: str = ""
 
     @property
     def name(self) -> str:

@@ -5,16 +5,16 @@ that has not changed since the last telegram is not read again.
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from functools import cache
+from itertools import accumulate, compress, count
+from operator import ne
 import re
 
-from .checksum import TelegramChecksum
-from .const import LOGGER
+from .checksum import crc16, crc16_of_change
 from .derivation import Derivation
-from .line import read_line
+from .lines import Line, LineReader
 from .models import (
     ELECTRICITY,
     Contents,
@@ -26,45 +26,20 @@ from .models import (
     ReadingKey,
     Telegram,
 )
-from .obis import MBUS_IDENTIFIERS, MBUS_READING, MBUS_READINGS, MBUS_TYPE, MONTH_END, PEAKS, RELAY
+from .obis import MBUS_IDENTIFIERS, MBUS_READING, MBUS_TYPE
 from .registers import Register
-from .versions import OTHERS, Version
+from .versions import Version
 
-# An OBIS reference A-B:C.D.E, with or without a *F, before the groups in parentheses.
-_REFERENCE = re.compile(r"(\d+)-(\d+):(\d+\.\d+\.\d+)(?:\*\d+)?[ ]*(?=\()")
 # Commands of the telnet protocol (RFC 854): a gateway that was set to speak it puts them in.
 _TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa])", re.DOTALL)
 
-# Lines of noise that are named in the log, each once; afterwards they are only counted.
-_MOST_LOGGED = 20
-# Lines that are counted each by itself: one whose very reference is damaged is another each time.
-_MOST_COUNTED = 200
-
-
 _MBUS_TYPES = frozenset(MBusType)
+# The lines that say which meters there are.
+_METERS = frozenset({MBUS_TYPE, *MBUS_IDENTIFIERS})
 
 
 class ChecksumError(ValueError):
     """A telegram's bytes are not the ones that the meter sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One line as read.
-
-    Attributes:
-        channel: 0 for the electricity meter.
-        key: what the line is about, of a meter on a channel as if of the electricity meter.
-        reading: its value.
-        error: why it can't be read, or "".
-        odd: where it is counted that it can't be read or that no specification knows it, or None.
-    """
-
-    channel: int
-    key: ReadingKey
-    reading: Reading
-    error: str = ""
-    odd: OddLine | None = None
 
 
 class Decoder:
@@ -79,13 +54,23 @@ class Decoder:
         self.counters = counters
         self._version = version
         self._zone = zone
-        self._lines: dict[bytes, _Line] = {}
-        self._logged: set[str] = set()
-        self._contents = Contents(frozenset(), ())
+        self._reader = LineReader(version, zone, counters)
         self._seen: set[str] = set()
         self._registers: defaultdict[ReadingKey, Register] = defaultdict(Register)
         self._derivation = Derivation()
-        self._checksum = TelegramChecksum()
+        # The last telegram: its checksum, its lines as they came, how many bytes stand behind each,
+        # what each says, and whose reading that is.
+        self._crc = 0
+        self._raw: list[bytes] = []
+        self._behind: list[int] = []
+        self._lines: list[Line | None] = []
+        self._keys: list[ReadingKey | None] = []
+        # Its readings as they were sent, which of them are registers, and its odd lines.
+        self._sent: dict[ReadingKey, Reading] = {}
+        self._counting: list[ReadingKey] = []
+        self._odd: list[OddLine] = []
+        self._unreadable = 0
+        self._telegram = Telegram("", {}, Contents(frozenset(), ()))
 
     def of(self, version: Version) -> Decoder:
         """Return a decoder for the same meter, which has turned out to be of another version."""
@@ -101,30 +86,88 @@ class Decoder:
         Raises:
             ChecksumError: the bytes were changed on the way. Nothing of it is believed.
         """
-        body = self._checked(frame)
-        header, *rest = body.splitlines()
-        lines: dict[bytes, _Line] = {}
-        for raw in _joined(rest) if b"\n(" in body else filter(None, rest):
-            try:
-                lines[raw] = self._lines[raw]
-            except KeyError:
-                lines[raw] = self._line(raw)
-        self._lines = lines
-        readings, behind = self._sorted(lines.values())
+        raw, changed, crc = self._checked(frame)
+        telegram = None if changed is None else self._follow(raw, changed, now)
+        self._telegram = telegram or self._read(raw, now)
+        self._crc = crc
+        return self._telegram
+
+    def _follow(self, raw: list[bytes], changed: Sequence[int], now: float) -> Telegram | None:
+        """Read the lines that changed since the last telegram, if only their values did."""
+        lines = []
+        for index in changed:
+            key, before = self._keys[index], self._lines[index]
+            if key is None or before is None:
+                return None
+            line = self._reader.read(raw[index])
+            if line.error or line.key != before.key or line.channel != before.channel:
+                return None
+            lines.append((index, key, line))
+        last = self._telegram
+        readings = dict(last.readings)
+        followed = set()
+        for index, key, line in lines:
+            self._raw[index], self._lines[index] = raw[index], line
+            self._sent[key] = line.reading
+            if key not in self._registers:
+                readings[key] = line.reading
+                followed.add(key)
+        for key in self._counting:
+            reading = self._registers[key].believe(self._sent[key], now)
+            if reading is not readings[key]:
+                readings[key] = reading
+                followed.add(key)
+        derived = self._derivation.follow(readings, followed)
+        for odd in self._odd:
+            odd.times += 1
+        self.counters.unreadable_lines += self._unreadable
+        contents = last.contents
+        if any((key in readings) != (key in contents.keys) for key in derived):
+            contents = Contents(frozenset(readings), contents.meters)
+        return Telegram(last.header, readings, contents, last.readings, followed | derived)
+
+    def _read(self, raw: list[bytes], now: float) -> Telegram:
+        """Read all lines."""
+        header, *rest = raw
+        continued = any(line.startswith(b"(") for line in rest)
+        lines = [
+            self._reader.read(line) if line.strip() else None
+            for line in (_joined(rest) if continued else rest)
+        ]
+        readings, behind = self._sorted(filter(None, lines))
         meters = tuple(self._add_meters(readings, behind)) if behind else ()
-        for key, reading in readings.items():
-            if _is_register(key.obis):
-                readings[key] = self._registers[key].believe(reading, now)
+        self._remember([] if continued else raw, [None, *lines], readings)
+        for key in self._counting:
+            readings[key] = self._registers[key].believe(readings[key], now)
         self._derivation.add(readings, [meter.identity for meter in meters])
         # The same object for the same contents: whoever looks after them compares by identity.
-        if self._contents.keys != readings.keys() or self._contents.meters != meters:
-            self._contents = Contents(frozenset(readings), meters)
-        return Telegram(header[1:].decode("ascii", "replace"), readings, self._contents)
+        contents = self._telegram.contents
+        if contents.keys != readings.keys() or contents.meters != meters:
+            contents = Contents(frozenset(readings), meters)
+        return Telegram(header[1:].decode("ascii", "replace").strip(), readings, contents)
 
-    def _sorted(self, lines: Iterable[_Line]) -> tuple[dict[ReadingKey, Reading], list[_Line]]:
+    def _remember(
+        self, raw: list[bytes], lines: list[Line | None], readings: Mapping[ReadingKey, Reading]
+    ) -> None:
+        """Remember a telegram, so that only what changes has to be read of the next one."""
+        self._raw, self._lines = raw, lines
+        self._behind = list(accumulate(map(len, reversed(raw[1:])), initial=len("!")))[::-1]
+        # What a line says is a reading of a meter, or not where an earlier line said the same; but
+        # who knows which meters there are when a line changes that says which?
+        whose = {id(reading): key for key, reading in readings.items()}
+        self._keys = [
+            whose.pop(id(line.reading), None) if line and line.key.obis not in _METERS else None
+            for line in lines
+        ]
+        self._sent = dict(readings)
+        self._counting = [key for key in readings if _is_register(key.obis)]
+        self._odd = [line.odd for line in lines if line and line.odd]
+        self._unreadable = sum(bool(line and line.error) for line in lines)
+
+    def _sorted(self, lines: Iterable[Line]) -> tuple[dict[ReadingKey, Reading], list[Line]]:
         """Return the readings of the electricity meter, and the lines of the meters behind it."""
         readings: dict[ReadingKey, Reading] = {}
-        behind: list[_Line] = []
+        behind: list[Line] = []
         for line in lines:
             if line.odd is not None:
                 line.odd.times += 1
@@ -137,7 +180,7 @@ class Decoder:
         return readings, behind
 
     def _add_meters(
-        self, readings: dict[ReadingKey, Reading], lines: Iterable[_Line]
+        self, readings: dict[ReadingKey, Reading], lines: Iterable[Line]
     ) -> Iterator[MBusMeter]:
         """Add the readings of the M-Bus meters under their identities; yield the meters."""
         channels: defaultdict[int, dict[str, Reading]] = defaultdict(dict)
@@ -159,43 +202,37 @@ class Decoder:
                 for obis, reading in values.items():
                     readings[ReadingKey(ELECTRICITY, f"{channel}:{obis}")] = reading
 
-    def _checked(self, frame: bytes) -> bytes:
-        """Return what the meter sent before its '!', without what a gateway has put in."""
+    def _checked(self, frame: bytes) -> tuple[list[bytes], Sequence[int] | None, int]:
+        """Return the lines that the meter sent before its '!', which of them changed, and the CRC.
+
+        Where other lines came in the last telegram, None stands for those that changed.
+        """
         body, _, checksum = frame.rpartition(b"!")
         digits = checksum.strip()
-        for sent in (body, _TELNET.sub(b"", body)):
+        for sent in _as_sent(body):
+            raw = sent.splitlines(keepends=True)
+            changed = self._changed(raw)
             if not self._version.checksum:
                 # m³ is the one place where a meter writes a byte that is not ASCII.
                 if sent.replace(b"m\xb3", b"").replace(b"m\xb0", b"").isascii():
-                    break
-            elif (digits := checksum.strip()) and int(digits, 16) == self._checksum.of(sent + b"!"):
-                break
-        else:
-            raise ChecksumError("its bytes are not the ones that the meter sent")
-        return sent
+                    return raw, changed, 0
+                continue
+            if changed is None:
+                crc = crc16(sent + b"!")
+            else:
+                crc = self._crc
+                for index in changed:
+                    crc ^= crc16_of_change(self._raw[index], raw[index], self._behind[index])
+            if digits and int(digits, 16) == crc:
+                return raw, changed, crc
+        raise ChecksumError("its bytes are not the ones that the meter sent")
 
-    def _line(self, raw: bytes) -> _Line:
-        """Read one line."""
-        text = raw.decode("latin-1").strip()
-        head = _REFERENCE.match(text)
-        if head is None:
-            return self._unreadable("", text, "it has no OBIS reference")
-        medium, channel, obis = int(head[1]), int(head[2]), head[3]
-        mbus = medium == 0 and channel > 0
-        known = self._version.mbus if mbus else self._version.electricity
-        line = known.get(obis) or (OTHERS.mbus if mbus else OTHERS.electricity).get(obis)
-        try:
-            reading = read_line(line.parser if line else None, text[head.end() :], self._zone)
-        except (ValueError, ArithmeticError) as error:
-            return self._unreadable(head[0], text, str(error))
-        odd = None if line else self._odd(head[0], text)
-        if mbus and obis in MBUS_READINGS:
-            obis = MBUS_READING
-        if obis == PEAKS and reading.entries and reading.entries[0].occurred is None:
-            obis = MONTH_END
-        if mbus and obis == RELAY:
-            return _Line(0, ReadingKey(ELECTRICITY, f"{channel}:{RELAY}"), reading, odd=odd)
-        return _Line(channel if mbus else 0, ReadingKey(ELECTRICITY, obis), reading, odd=odd)
+    def _changed(self, raw: list[bytes]) -> Sequence[int] | None:
+        """Return which lines are others than in the last telegram, if all are as long as there."""
+        if len(raw) != len(self._raw):
+            return None
+        changed = list(compress(count(), map(ne, raw, self._raw, strict=True)))
+        return changed if all(len(raw[i]) == len(self._raw[i]) for i in changed) else None
 
     def _meter(
         self, type_: MBusType, channel: int, values: dict[str, Reading], taken: Container[str]
@@ -219,24 +256,6 @@ class Decoder:
             self._seen.add(meter.identity)
         return meter if meter.identity in self._seen else None
 
-    def _unreadable(self, reference: str, text: str, reason: str) -> _Line:
-        """Say once for each line that it can't be read."""
-        line = reference or text[:40]
-        if line not in self._logged and len(self._logged) < _MOST_LOGGED:
-            self._logged.add(line)
-            LOGGER.warning("The meter's line %r can't be read: %s", line, reason)
-        odd = self._odd(reference, text, reason)
-        return _Line(0, ReadingKey(ELECTRICITY, line), Reading(None), reason, odd)
-
-    def _odd(self, reference: str, text: str, reason: str = "") -> OddLine:
-        """Return where it is counted how often an odd line comes."""
-        lines = self.counters.odd_lines
-        odd = lines.get(reference) or OddLine(text, reason)
-        if len(lines) < _MOST_COUNTED:
-            lines[reference] = odd
-        odd.text, odd.reason = text, reason
-        return odd
-
 
 def _type(values: Mapping[str, Reading]) -> int:
     """Return the type of the meter on a channel, or 0 for an empty slot."""
@@ -250,15 +269,20 @@ def _is_register(obis: str) -> bool:
     return obis == MBUS_READING or ".8." in obis
 
 
+def _as_sent(body: bytes) -> Iterator[bytes]:
+    """Yield what came, and what the meter sent if a gateway has put something in."""
+    yield body
+    if b"\xff" in body:
+        yield _TELNET.sub(b"", body)
+
+
 def _joined(lines: list[bytes]) -> Iterator[bytes]:
-    """Yield the lines that say something; one that begins with '(' continues the one before."""
+    """Yield the lines; one that begins with '(' continues the one before."""
     joined = b""
     for line in lines:
         if line.startswith(b"("):
-            joined += line
+            joined = joined.rstrip() + line
             continue
-        if joined:
-            yield joined
-        joined = line
-    if joined:
         yield joined
+        joined = line
+    yield joined

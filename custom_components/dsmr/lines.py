@@ -1,0 +1,132 @@
+"""Which reading of which meter is a line?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import tzinfo
+import re
+from typing import NamedTuple
+
+from .const import LOGGER
+from .line import reader_of
+from .models import ELECTRICITY, Counters, OddLine, Reading, ReadingKey
+from .obis import MBUS_READING, MBUS_READINGS, MONTH_END, PEAKS, RELAY
+from .versions import OTHERS, Version
+
+# An OBIS reference A-B:C.D.E, with or without a *F; the groups in parentheses follow.
+_REFERENCE = re.compile(r"(\d+)-(\d+):(\d+\.\d+\.\d+)(?:\*\d+)?[ ]*")
+
+# Lines of noise that are named in the log, each once; afterwards they are only counted.
+_MOST_LOGGED = 20
+# Lines that are counted each by itself: one whose very reference is damaged is another each time.
+_MOST_COUNTED = 200
+# References of which it is remembered how their lines are read: three times what any meter sends.
+_MOST_FORMS = 300
+
+
+class Line(NamedTuple):
+    """One line as read.
+
+    Attributes:
+        channel: 0 for the electricity meter.
+        key: what the line is about, of a meter on a channel as if of the electricity meter.
+        reading: its value.
+        error: why it can't be read, or "".
+        odd: where it is counted that it can't be read or that no specification knows it, or None.
+    """
+
+    channel: int
+    key: ReadingKey
+    reading: Reading
+    error: str = ""
+    odd: OddLine | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How the lines of one OBIS reference are read.
+
+    Attributes:
+        reference: the reference.
+        channel: as in `Line`.
+        key: as in `Line`.
+        is_known: whether a specification has it.
+        read: reads what stands behind the first parenthesis.
+    """
+
+    reference: str
+    channel: int
+    key: ReadingKey
+    is_known: bool
+    read: Callable[[str], Reading]
+
+
+class LineReader:
+    """Reads the lines of one P1 port."""
+
+    def __init__(self, version: Version, zone: tzinfo, counters: Counters) -> None:
+        """Prepare for lines of a version, from a meter in a time zone."""
+        self._version = version
+        self._zone = zone
+        self._counters = counters
+        self._forms: dict[bytes, _Form] = {}
+        self._logged: set[str] = set()
+
+    def read(self, raw: bytes) -> Line:
+        """Read one line, with or without its line end."""
+        head, parenthesis, groups = raw.partition(b"(")
+        form = self._forms.get(head)
+        if form is None:
+            form = self._form(head)
+            if form is None or not parenthesis:
+                return self._unreadable("", raw, "it has no OBIS reference")
+            if len(self._forms) < _MOST_FORMS:
+                self._forms[head] = form
+        try:
+            reading = form.read(groups.decode("latin-1"))
+        except (ValueError, ArithmeticError) as error:
+            return self._unreadable(form.reference, raw, str(error))
+        key, odd = form.key, None
+        if key.obis == PEAKS and reading.entries and reading.entries[0].occurred is None:
+            key = ReadingKey(ELECTRICITY, MONTH_END)
+        if not form.is_known:
+            odd = self._odd(form.reference, _text(raw))
+        return Line(form.channel, key, reading, "", odd)
+
+    def _form(self, head: bytes) -> _Form | None:
+        reference = _REFERENCE.fullmatch(head.decode("latin-1").strip())
+        if reference is None:
+            return None
+        medium, channel, obis = int(reference[1]), int(reference[2]), reference[3]
+        mbus = medium == 0 and channel > 0
+        known = self._version.mbus if mbus else self._version.electricity
+        line = known.get(obis) or (OTHERS.mbus if mbus else OTHERS.electricity).get(obis)
+        read = reader_of(line.parser if line else None, self._zone)
+        if mbus and obis in MBUS_READINGS:
+            obis = MBUS_READING
+        if mbus and obis == RELAY:
+            mbus, obis = False, f"{channel}:{RELAY}"
+        key = ReadingKey(ELECTRICITY, obis)
+        return _Form(reference[0], channel if mbus else 0, key, line is not None, read)
+
+    def _unreadable(self, reference: str, raw: bytes, reason: str) -> Line:
+        """Say once for each line that it can't be read."""
+        text = _text(raw)
+        line = reference or text[:40]
+        if line not in self._logged and len(self._logged) < _MOST_LOGGED:
+            self._logged.add(line)
+            LOGGER.warning("The meter's line %r can't be read: %s", line, reason)
+        odd = self._odd(reference, text, reason)
+        return Line(0, ReadingKey(ELECTRICITY, line), Reading(None), reason, odd)
+
+    def _odd(self, reference: str, text: str, reason: str = "") -> OddLine:
+        """Return where it is counted how often an odd line comes."""
+        lines = self._counters.odd_lines
+        odd = lines.get(reference) or OddLine(text, reason)
+        if len(lines) < _MOST_COUNTED:
+            lines[reference] = odd
+        odd.text, odd.reason = text, reason
+        return odd
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("latin-1").strip()
