@@ -166,7 +166,9 @@ def test_a_second_threshold_stands_beside_the_first(line: str) -> None:
     [
         ("1-0:142.7.0(00.123*kW)", Decimal("0.123"), "kW"),
         ("0-0:142.1.0(ABC)", "ABC", None),
-        ("0-0:142.1.0(4142)", "AB", None),
+        ("0-0:142.1.0(414243444546)", "ABCDEF", None),
+        ("0-0:142.1.0(4A4B)", "JK", None),
+        ("0-0:142.1.0(0012)", "0012", None),
         ("0-0:142.1.0()", None, None),
     ],
 )

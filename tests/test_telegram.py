@@ -274,6 +274,40 @@ def test_an_empty_slot_is_no_meter_and_one_without_identifier_is_known_by_its_ch
     assert meter.counters.unreadable_lines == 0
 
 
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("48656C6C6F206D722E20536D697468", "Hello mr. Smith"),
+        ("3031203631203831", "01 61 81"),
+        ("test-/-test", "test-/-test"),
+        ("41" * 1024, "A" * 255),
+        ("\xff" * 1024, None),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("reference", ["96.13.0", "96.13.1", "96.13.5"])
+def test_a_message_and_its_code_are_text_for_a_person(
+    reference: str, message: str, shown: str | None
+) -> None:
+    body = edited(AM550, o0_0_96_13_0="", o0_0_96_13_1="").rpartition(b"!")[0]
+    line = f"0-0:{reference}({message})\r\n!0000\r\n".encode("latin-1")
+    assert Meter().shows(edited(body + line), reference) == shown
+
+
+def test_references_as_the_examples_of_the_standards_write_them_are_read() -> None:
+    meter = Meter()
+    body = edited(AM550, o1_0_72_32_0="", o1_0_31_7_0="", o1_0_99_97_0="").decode("latin-1")
+    lines = (
+        "1-0:72:32.0(00007)\r\n1-0:31.7.0.255(001*A)\r\n"
+        "1-0:99:97.0(1)(0:96.7.19)(101208152415W)(0000000240*s)\r\n!0000\r\n"
+    )
+    telegram = edited((body.rpartition("!")[0] + lines).encode())
+    assert meter.shows(telegram, "72.32.0") == 7
+    assert meter.shows(telegram, "31.7.0") == Decimal(1)
+    assert meter.shows(telegram, "99.97.0") == Decimal(240)
+    assert meter.counters.unreadable_lines == 0
+
+
 def test_one_device_that_measures_heat_and_cold_is_two_meters_wherever_they_are() -> None:
     body = AM550.decode().rpartition("!")[0]
 

@@ -29,6 +29,7 @@ _COSEM = re.compile(r"([0-9A-F]{4})(..)(..)..(..)(..)(..)..([0-9A-F]{4})..", re.
 _FIRST_YEAR: Final = 2005
 _LAST_YEAR: Final = 2069
 _LONGEST_TEXT: Final = 255
+_SHORTEST_TEXT: Final = 12
 # 2^31 - 1 seconds: what Kaifa meters log for a failure that they know nothing about.
 _NO_DURATION: Final = "2147483647"
 
@@ -128,6 +129,18 @@ def read_text(text: str) -> str | None:
         text = bytes.fromhex(text).decode("latin-1")
     text = "".join(c for c in text if c.isprintable() and c != "\xff")
     return text.strip()[:_LONGEST_TEXT] or None
+
+
+def read_message(text: str) -> Reading:
+    """Read a text message or its code, from behind the first parenthesis on.
+
+    Raises:
+        LineError: it has no end.
+    """
+    message, end, _ = text.rpartition(")")
+    if not end:
+        raise LineError("it has no value in parentheses")
+    return Reading(read_text(message))
 
 
 def reader_of(parser: Any, zone: tzinfo) -> Callable[[str], Reading]:
@@ -248,7 +261,10 @@ def _number_or_text(group: str) -> tuple[Value, str | None]:
     text, _, unit = (part.strip() for part in group.partition("*"))
     if _NUMBER.fullmatch(text) and (unit or "." in text):
         return _scaled(Decimal(text), unit)
-    return read_text(text) if text else None, None
+    # A few digits are a count rather than the text "AB".
+    if not text or (text.isdecimal() and len(text) < _SHORTEST_TEXT):
+        return text or None, None
+    return read_text(text), None
 
 
 def _scaled(value: Value, unit: str) -> tuple[Value, str | None]:

@@ -7,13 +7,14 @@ import re
 from typing import NamedTuple
 
 from .const import LOGGER
-from .line import reader_of
+from .line import read_message, reader_of
 from .models import ELECTRICITY, Counters, OddLine, Reading, ReadingKey
-from .obis import MBUS_READING, MBUS_READINGS, MONTH_END, PEAKS, RELAY
+from .obis import MBUS_READING, MBUS_READINGS, MESSAGES, MONTH_END, PEAKS, RELAY
 from .versions import OTHERS, Version
 
-# An OBIS reference A-B:C.D.E, with or without a *F; the groups in parentheses follow.
-_REFERENCE = re.compile(r"(\d+)-(\d+):(\d+\.\d+\.\d+)(?:\*\d+)?[ ]*")
+# An OBIS reference A-B:C.D.E, with or without a *F; the groups in parentheses follow. The examples
+# in the standards of DSMR 4 also have C:D.E and A-B:C.D.E.F.
+_REFERENCE = re.compile(r"(\d+)-(\d+):(\d+)[.:](\d+\.\d+)(?:[*.]\d+)?[ ]*")
 
 # Lines of noise that are named in the log, each once; afterwards they are only counted.
 _MOST_LOGGED = 20
@@ -96,11 +97,14 @@ class LineReader:
         reference = _REFERENCE.fullmatch(head.decode("latin-1").strip())
         if reference is None:
             return None
-        medium, channel, obis = int(reference[1]), int(reference[2]), reference[3]
+        medium, channel = int(reference[1]), int(reference[2])
+        obis = f"{reference[3]}.{reference[4]}"
         mbus = medium == 0 and channel > 0
         known = self._version.mbus if mbus else self._version.electricity
         line = known.get(obis) or (OTHERS.mbus if mbus else OTHERS.electricity).get(obis)
         read = reader_of(line.parser if line else None, self._zone)
+        if obis.startswith(MESSAGES):
+            read = read_message
         if mbus and obis in MBUS_READINGS:
             obis = MBUS_READING
         if mbus and obis == RELAY:

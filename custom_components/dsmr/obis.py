@@ -17,6 +17,9 @@ DEMAND: Final = "1.4.0"
 PEAK_OF_MONTH: Final = "1.6.0"
 PEAKS: Final = "98.1.0"
 
+# What begins the references of text messages and of their codes.
+MESSAGES: Final = "96.13."
+
 # On an M-Bus channel this is the position of a relay of the electricity meter, whatever meter may
 # be on the channel. `1:96.3.10` is relay 1.
 RELAY: Final = "96.3.10"
