@@ -84,11 +84,17 @@ class Decoder:
             now: when it came, in seconds of a monotonic clock.
 
         Raises:
-            ChecksumError: the bytes were changed on the way. Nothing of it is believed.
+            ChecksumError: the bytes were changed on the way, or without a checksum are noise. Nothing
+                of it is believed.
         """
         raw, changed, crc = self._checked(frame)
-        telegram = None if changed is None else self._follow(raw, changed, now)
-        self._telegram = telegram or self._read(raw, now)
+        try:
+            telegram = None if changed is None else self._follow(raw, changed, now)
+            self._telegram = telegram or self._read(raw, now)
+        except Exception:
+            # What is remembered by halves, no telegram can be compared with.
+            self._raw = []
+            raise
         self._crc = crc
         return self._telegram
 
@@ -135,6 +141,8 @@ class Decoder:
             for line in (_joined(rest) if continued else rest)
         ]
         readings, behind = self._sorted(filter(None, lines))
+        if not (readings or behind or self._version.checksum):
+            raise ChecksumError("no line of it can be read")
         meters = tuple(self._add_meters(readings, behind)) if behind else ()
         self._remember([] if continued else raw, [None, *lines], readings)
         for key in self._counting:
