@@ -20,8 +20,19 @@ assert custom_components.dsmr.__file__
 _ALWAYS = r"We found a custom integration dsmr|^Executing <.* took \d|^zlib_ng and isal"
 
 
+REPORT = pytest.StashKey[list[str]]()
+"""What the tests have found in real telegrams, a line for each; printed at the end of the run."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "logs(pattern): a warning or worse that this test expects")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = terminalreporter.config.stash.get(REPORT, [])
+    if lines:
+        terminalreporter.section("what became of the lines of real telegrams")
+        terminalreporter.write_line("\n".join(lines))
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,7 @@
 """The version `auto`: told from the line, remembered, and looked for again where it must be."""
 
 import asyncio
-from collections.abc import Iterator
 from itertools import pairwise
-import os
-from pathlib import Path
-import re
 import termios
 from typing import Any, Final
 from unittest.mock import patch
@@ -50,29 +46,6 @@ SMARTY = telegram_of("smarty-t210d")
 T210 = telegram_of("sagemcom-t210d-r")
 SETTINGS: Final = (SERIAL_115200_8N1, SERIAL_115200_7E1, SERIAL_9600_7E1)
 
-CORPUS = Path(__file__).parent.parent / os.environ.get("P1_CORPUS", "../shared/telegrams")
-# What the index of the corpus calls dsmr_parser's specifications.
-SPECIFICATIONS: Final = {
-    "V2_2": "2.2",
-    "V4": "4",
-    "V5": "5",
-    "BELGIUM_FLUVIUS": "5B",
-    "LUXEMBOURG_SMARTY": "5L",
-    "SWEDEN": "5S",
-    "EON_HUNGARY": "5EONHU",
-    "Q3D": "Q3D",
-    "ISKRA_IE": "ISKRA_IE",
-    "SAGEMCOM_T210_D_R": "SAGEMCOM_T210_D_R",
-}
-
-
-def corpus() -> Iterator[tuple[Path, str]]:
-    """Yield the telegrams of the corpus, where there is one, and their versions by its index."""
-    index = CORPUS / "INDEX.md"
-    rows = index.read_text() if index.exists() else ""
-    for row in re.finditer(r"^\| (\S+\.txt) \|.*?\| (\w+): ", rows, re.MULTILINE):
-        yield CORPUS / row[1], SPECIFICATIONS[row[2]]
-
 
 # --- the rules
 
@@ -80,15 +53,6 @@ def corpus() -> Iterator[tuple[Path, str]]:
 @pytest.mark.parametrize("model", MODELS)
 def test_the_version_of_each_model_is_told_from_its_telegram(model: str) -> None:
     assert recognise(telegram_of(model)) is VERSIONS[MODELS[model].version]
-
-
-@pytest.mark.parametrize(
-    ("path", "version"),
-    [pytest.param(path, version, id=path.stem) for path, version in corpus()]
-    or [pytest.param(None, None, marks=pytest.mark.skip(reason=f"there is no corpus at {CORPUS}"))],
-)
-def test_the_version_of_each_telegram_of_the_corpus_is_told(path: Path, version: str) -> None:
-    assert recognise(path.read_bytes()) is VERSIONS[version]
 
 
 @pytest.mark.parametrize(
