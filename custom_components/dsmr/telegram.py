@@ -84,8 +84,7 @@ class Decoder:
             now: when it came, in seconds of a monotonic clock.
 
         Raises:
-            ChecksumError: the bytes were changed on the way, or without a checksum are noise. Nothing
-                of it is believed.
+            ChecksumError: the bytes were changed on the way, or are noise. Nothing is believed.
         """
         raw, changed, crc = self._checked(frame)
         try:
