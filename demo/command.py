@@ -123,20 +123,20 @@ async def _home(meter: Meter | None, checking: bool) -> AsyncIterator[Home]:
             port = await stack.enter_async_context(running_meter(speed=speed))
             meter = Meter(host=ADDRESS, port=str(port), version=DSMR_VERSION)
         home = await stack.enter_async_context(
-            running_home(_files(meter), port=free_port(0 if checking else HOME_ASSISTANT_PORT))
+            running_home(files(meter), port=free_port(0 if checking else HOME_ASSISTANT_PORT))
         )
         yield home
 
 
-def _files(meter: Meter) -> dict[str, str]:
-    """Return the files of the configuration directory."""
+def files(meter: Meter) -> dict[str, str]:
+    """Return the files of the configuration directory of the demo at a meter."""
     sensor = {"platform": "dsmr", "port": meter.port, "dsmr_version": meter.version}
     if meter.host:
         sensor["host"] = meter.host
-    files = {
+    written = {
         str(path.relative_to(CONFIGURATION)): path.read_text(encoding="utf-8")
         for path in CONFIGURATION.rglob("*")
         if path.is_file()
     }
     # JSON is YAML, and quotes what has to be quoted.
-    return {**files, "sensor.yaml": json.dumps([sensor])}
+    return {**written, "sensor.yaml": json.dumps([sensor])}

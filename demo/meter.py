@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 import re
 
@@ -20,11 +21,12 @@ class MeterError(Exception):
 
 
 @asynccontextmanager
-async def running_meter(*, speed: int) -> AsyncIterator[int]:
+async def running_meter(*, speed: int, start: datetime | None = None) -> AsyncIterator[int]:
     """Run the simulated meter until the context ends.
 
     Args:
         speed: How many times faster than the wall clock its own clock runs.
+        start: What its clock shows first; the time of day if not given.
 
     Yields:
         The TCP port on 127.0.0.1 where it sends its telegrams.
@@ -34,6 +36,8 @@ async def running_meter(*, speed: int) -> AsyncIterator[int]:
     """
     command: list[str | Path] = [PYTHON, "-m", "tests.meter", "--model", MODEL]
     command += ["--tcp", f"{ADDRESS}:0", "--speed", str(speed)]
+    if start:
+        command += ["--start", start.isoformat()]
     async with running_process(command, cwd=REPOSITORY, output=asyncio.subprocess.PIPE) as process:
         assert process.stdout is not None
         try:

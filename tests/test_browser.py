@@ -129,21 +129,12 @@ async def test_a_meter_is_added_looked_at_moved_and_put_on_the_energy_dashboard_
             await expect(pages.value(page, "Hourly gas consumption")).to_contain_text(
                 shown_in("m³/h")
             )
-            await set_up_energy(page)
+            await pages.set_up_energy(page)
             await compile_statistics(home)
             await no_complaint_of_energy(page, home)
 
         assert tab.errors == []
         assert complaints(home.log()) == []
-
-
-async def set_up_energy(page: Page) -> None:
-    """Add both tariffs and the gas meter to the Energy dashboard."""
-    await pages.add_grid(
-        page, "Energy consumption (tarif 1)", "Energy production (tarif 1)", "Net power"
-    )
-    await pages.add_grid(page, "Energy consumption (tarif 2)", "Energy production (tarif 2)")
-    await pages.add_gas(page, "Gas consumption", "Hourly gas consumption")
 
 
 async def no_complaint_of_energy(page: Page, home: Home) -> None:

@@ -64,6 +64,7 @@ async def open_tab(
             base_url=home.url,
             locale="en-GB",
             timezone_id="Europe/Amsterdam",
+            reduced_motion="reduce",
             viewport={"width": width, "height": height},
         )
         context.set_default_timeout(PATIENCE)

@@ -111,15 +111,17 @@ async def reconfigured(page: Page) -> None:
     await page.get_by_text("Reconfiguration was successful").wait_for()
 
 
-async def add_grid(page: Page, imported: str, exported: str, power: str | None = None) -> None:
-    """Add a connection to the grid to the Energy dashboard.
+async def set_up_energy(page: Page) -> None:
+    """Put both tariffs, the power, and the gas meter on the Energy dashboard."""
+    await _add_grid(
+        page, "Energy consumption (tarif 1)", "Energy production (tarif 1)", "Net power"
+    )
+    await _add_grid(page, "Energy consumption (tarif 2)", "Energy production (tarif 2)")
+    await _add_gas(page, "Gas consumption", "Hourly gas consumption")
 
-    Args:
-        page: the browser's.
-        imported: the name of the sensor of the energy imported.
-        exported: the name of the sensor of the energy exported.
-        power: the name of the sensor of the net power, or None to leave it.
-    """
+
+async def _add_grid(page: Page, imported: str, exported: str, power: str | None = None) -> None:
+    """Add a connection to the grid, with the sensor of its net power if there is one."""
     await page.goto("/config/energy/electricity")
     await page.get_by_role("button", name="Add grid connection").click()
     dialog = page.locator("dialog-energy-grid-settings")
@@ -131,8 +133,8 @@ async def add_grid(page: Page, imported: str, exported: str, power: str | None =
     await _save(dialog)
 
 
-async def add_gas(page: Page, volume: str, flow: str) -> None:
-    """Add a gas meter to the Energy dashboard: the names of its sensors."""
+async def _add_gas(page: Page, volume: str, flow: str) -> None:
+    """Add a gas meter."""
     await page.goto("/config/energy/gas")
     await page.get_by_role("button", name="Add gas source").click()
     dialog = page.locator("dialog-energy-gas-settings")
