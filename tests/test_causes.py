@@ -1,6 +1,7 @@
 """Why no telegrams come, and how long a meter may be silent before that is asked."""
 
 import errno
+import fcntl
 from pathlib import Path
 from socket import EAI_NONAME, gaierror
 
@@ -259,10 +260,11 @@ async def test_a_device_that_is_not_there(hass: HomeAssistant, tmp_path: Path) -
 async def test_a_device_that_another_program_has(
     hass: HomeAssistant, serial_line: SerialLine
 ) -> None:
-    port = {"port": str(serial_line.device), "dsmr_version": 5}
-    await set_up(hass, port, {**port, "name": "Second"})
-    readers = [port.reader for port in hass.data[YAML_PORTS].values()]
-    await until(lambda: Cause.BUSY in [reader.cause for reader in readers])
+    with serial_line.device.open("rb", buffering=0) as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        await set_up(hass, {"port": str(serial_line.device), "dsmr_version": 5})
+        reader = hass.data[YAML_PORTS]["yaml"].reader
+        await until(lambda: reader.cause is Cause.BUSY)
 
 
 @pytest.mark.logs("No telegrams from .*the host refuses the connection")

@@ -1,7 +1,7 @@
 """What a person sees who adds a meter, moves it, or has its key wrong."""
 
-import asyncio
 from collections.abc import Mapping
+from contextlib import nullcontext
 import errno
 import fcntl
 from typing import Any
@@ -22,11 +22,12 @@ from custom_components.dsmr import reader
 from custom_components.dsmr.probe import address
 
 from .meter.wire import encrypted
-from .parts import Gateway, SerialLine, free_port, state_of, telegram_of, until
+from .parts import Gateway, SerialLine, free_port, set_up, state_of, telegram_of, until
 from .test_entry import AM550, GAS, SERIAL, entry_for, packets, set_up_entry
 
 KEY = "3c9f41e07ab25d18f6c3904be27d5a61"
 OTHER_KEY = "5b20d7719e4cc8a3180fb6e94d3527fa"
+ME382 = telegram_of("iskra-me382")
 SMARTY = telegram_of("smarty-t210d")
 SMARTY_SERIAL = "53414731303330373132333435303030"
 
@@ -68,17 +69,8 @@ async def after(
     assert (result["type"], result["step_id"]) == (FlowResultType.SHOW_PROGRESS, "probe")
     assert result["progress_action"] == "probe"
 
-    async def send() -> None:
-        while gateway is not None:
-            await gateway.connected()
-            for data in sent:
-                gateway.send(data)
-            await asyncio.sleep(0.05)
-
-    meter = asyncio.create_task(send())
-    await hass.async_block_till_done()
-    meter.cancel()
-    await asyncio.gather(meter, return_exceptions=True)
+    async with gateway.sending(b"".join(sent)) if gateway else nullcontext():
+        await hass.async_block_till_done()
     # What the interface does when it hears that the progress is over.
     return await hass.config_entries.flow.async_configure(result["flow_id"])
 
@@ -445,10 +437,8 @@ async def test_a_key_that_does_not_fit_is_asked_for_again(
     done = await after(hass, result, gateway, sent)
     assert (done["type"], done["reason"]) == (FlowResultType.ABORT, "reauth_successful")
     assert entry.data["encryption_key"] == KEY
-    await hass.async_block_till_done()
-    await gateway.connected()
-    gateway.send(sent)
-    await state_of(hass, "sensor.gas_meter_gas_consumption", "4920.183")
+    async with gateway.sending(sent):
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "4920.183")
 
 
 async def test_how_long_values_wait_is_changed_and_holds_at_once(
@@ -464,7 +454,45 @@ async def test_how_long_values_wait_is_changed_and_holds_at_once(
     )
     assert done["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
-    assert entry.options == {"time_between_update": 5}
+    assert entry.options == {"time_between_update": 5, "swap_tariffs": False}
     assert isinstance(entry.options["time_between_update"], int)
     assert entry.state is ConfigEntryState.LOADED
     assert entry.runtime_data is not before
+
+
+async def test_tariffs_that_an_operator_numbers_the_other_way_round_are_swapped(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up_entry(hass, entry := entry_for("5", AM550, port=at(gateway)))
+    tariff = "sensor.electricity_meter_active_tariff"
+    async with gateway.sending(AM550):
+        await state_of(hass, tariff, "normal")
+        form = await hass.config_entries.options.async_init(entry.entry_id)
+        await hass.config_entries.options.async_configure(
+            form["flow_id"], {"time_between_update": 30, "swap_tariffs": True}
+        )
+        await state_of(hass, tariff, "low")
+    state = hass.states.get(tariff)
+    assert state
+    assert state.attributes["code"] == "0002"
+
+
+async def test_a_port_that_configuration_yaml_reads_is_not_opened_beside_it(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    async with gateway.sending(AM550):
+        await state_of(hass, "sensor.power_consumption", "0.461")
+        form = await after(hass, await begin(hass, f"127.0.0.1:{gateway.port}"))
+    assert form["errors"] == {"base": "held"}
+    assert (form["description_placeholders"] or {})["holder"] == "configuration.yaml"
+    assert gateway.connections == 1
+
+
+@pytest.mark.logs("No telegrams from .*: ")
+async def test_telegrams_of_another_version_are_named(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    form = await after(hass, await begin(hass, at(gateway), "5"), gateway, ME382)
+    assert form["errors"] == {"base": "wrong_version"}
+    assert (form["description_placeholders"] or {})["version"] == "DSMR 2.2"

@@ -64,6 +64,7 @@ async def test_at_the_next_start_there_is_what_the_meter_sends_and_nothing_else(
         "sensor.power_consumption",
         "sensor.power_production",
         "sensor.net_power",
+        "sensor.smart_meter_connection",
         "sensor.water_consumption",
         "sensor.water_flow",
         "sensor.water_valve_position",

@@ -29,6 +29,7 @@ EVERY_METER = {
     "power_consumption": POWER,
     "power_production": POWER,
     "power_tariff": (None, None, "enum"),
+    "smart_meter_connection": (None, None, "enum"),
     "power_consumption_low": TOTALS,
     "power_consumption_normal": TOTALS,
     "power_production_low": TOTALS,

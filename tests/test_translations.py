@@ -11,11 +11,11 @@ from homeassistant.components.sensor import SensorDeviceClass
 import pytest
 
 from custom_components.dsmr import config_flow, system_health
+from custom_components.dsmr.connection import CONNECTION
 from custom_components.dsmr.const import AUTO
-from custom_components.dsmr.descriptions import SENSORS
+from custom_components.dsmr.descriptions import SENSORS, unknown_line
 from custom_components.dsmr.entity import BELGIAN, DEVICES
 from custom_components.dsmr.models import Cause
-from custom_components.dsmr.sensor import unknown_line
 
 INTEGRATION = Path(__file__).parent.parent / "custom_components" / "dsmr"
 LANGUAGES = ("de", "en", "fr", "hu", "lb", "lt", "nl", "sv")
@@ -30,7 +30,7 @@ BUILT_IN = {
     "heat_reading": "Energy",
     "timestamp": "Timestamp",
 }
-DESCRIPTIONS = (*SENSORS, unknown_line("1.2.3"))
+DESCRIPTIONS = (*SENSORS, unknown_line("1.2.3"), CONNECTION)
 
 
 def texts(language: str) -> Any:
@@ -127,6 +127,16 @@ def test_the_flow_has_a_text_for_each_form_and_error_and_no_other() -> None:
     # Encrypted telegrams and no key is no error: it is asked for then.
     errors = {str(cause) for cause in Cause if cause is not Cause.NO_KEY}
     assert config["error"].keys() == errors | {"invalid_port", "invalid_key"}
+
+
+def test_there_is_an_issue_for_each_cause_and_for_what_the_file_and_the_interface_share() -> None:
+    issues = ENGLISH["issues"]
+    assert issues.keys() == {*map(str, Cause), "import_yaml", "yaml_left_out"}
+    for issue in issues.values():
+        assert issue["title"]
+        assert ("description" in issue) is not ("fix_flow" in issue)
+    abort = issues["import_yaml"]["fix_flow"]["abort"]
+    assert abort.keys() == {"no_telegram", "already_configured"}
 
 
 def test_each_field_of_a_form_has_a_label_and_a_description() -> None:

@@ -29,6 +29,7 @@ from .migration import migrated
 from .models import Cause
 from .port import DsmrConfigEntry, P1Port, connection_of
 from .roster import PROBED, Roster
+from .takeover import forget_issues, take_over
 from .versions import VERSIONS
 
 CONFIG_SCHEMA = cv.platform_only_config_schema(DOMAIN)
@@ -44,6 +45,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
         async with reloading:
             ports = hass.data.pop(YAML_PORTS, {})
             hass.data.pop(YAML_UNIQUE_IDS, None)
+            forget_issues(hass)
             for port in ports.values():
                 await port.stop()
             # Home Assistant resets one platform; each scan_interval makes one of its own.
@@ -69,9 +71,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
             translation_key="unknown_version",
             translation_placeholders={"version": str(key)},
         )
+    await take_over(hass, entry)
     await er.async_migrate_entries(hass, entry.entry_id, partial(migrated, key))
     roster = await Roster.load(hass, entry.entry_id, VERSIONS[key], presume=False)
-    connection = connection_of(entry.data)
+    connection = connection_of(entry.data, entry.title)
     roster.serial = hass.data.get(PROBED, {}).pop(connection.url, roster.serial)
     entry.runtime_data = P1Port(
         hass,

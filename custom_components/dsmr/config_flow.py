@@ -17,6 +17,7 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_PORT, CONF_PROTOCOL
 from homeassistant.core import callback
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -34,24 +35,27 @@ import probatio
 
 from .const import (
     AUTO,
+    CONF_AUTHENTICATION_KEY,
     CONF_DSMR_VERSION,
     CONF_ENCRYPTION_KEY,
     CONF_SERIAL_ID,
-    CONF_SERIAL_ID_GAS,
+    CONF_SWAP_TARIFFS,
     CONF_TIME_BETWEEN_UPDATE,
     DEFAULT_TIME_BETWEEN_UPDATE,
     DOMAIN,
     DSMR_PROTOCOL,
+    IMPORTED,
     RFXTRX_DSMR_PROTOCOL,
 )
 from .decryption import read_key
 from .migration import replace_meter
-from .models import Cause
-from .port import DsmrConfigEntry, connection_of
+from .models import Cause, Connection
+from .port import DsmrConfigEntry, connection_of, holder_of
 from .probe import Found, ProbeError, address, probe
 from .roster import PROBED
 from .versions import VERSIONS
 
+_KEYS: Final = (CONF_ENCRYPTION_KEY, CONF_AUTHENTICATION_KEY)
 _KEY_CAUSES: Final = (Cause.NO_KEY, Cause.WRONG_KEY)
 
 KEY_FORM: Final = probatio.Schema(
@@ -76,7 +80,8 @@ OPTIONS_FORM: Final = probatio.Schema(
                 )
             ),
             probatio.Coerce(int),
-        )
+        ),
+        probatio.Required(CONF_SWAP_TARIFFS, default=False): BooleanSelector(),
     }
 )
 
@@ -111,9 +116,11 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
     def __init__(self) -> None:
         """Start with nothing known of the port."""
         self._port: dict[str, Any] = {}
-        self._key = ""
+        self._keys: dict[str, str] = {}
         self._protocol = DSMR_PROTOCOL
         self._error = ""
+        self._looks_like = ""
+        self._holder = ""
         self._asks = ""
         self._probing: asyncio.Task[Found] | None = None
 
@@ -128,6 +135,17 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask for the port of a new meter."""
         return await self._ask_port("user", user_input)
 
+    async def async_step_import(self, import_data: dict[str, Any]) -> ConfigFlowResult:
+        """Make an entry of a meter in configuration.yaml, which has been read all the time."""
+        entry_data = import_data["entry"]["data"]
+        if serial := entry_data[CONF_SERIAL_ID]:
+            await self.async_set_unique_id(serial)
+            self._abort_if_unique_id_configured()
+        self._async_abort_entries_match({CONF_PORT: entry_data[CONF_PORT]})
+        imported = self.hass.data.setdefault(IMPORTED, {})
+        imported[entry_data[CONF_PORT]] = import_data["port_id"]
+        return self.async_create_entry(**import_data["entry"])
+
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
@@ -138,7 +156,7 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
                 CONF_PORT: connection_of(entry.data).url,
                 CONF_DSMR_VERSION: entry.data[CONF_DSMR_VERSION],
             }
-            self._key = entry.data.get(CONF_ENCRYPTION_KEY, "")
+            self._keys = {key: entry.data[key] for key in _KEYS if key in entry.data}
             self._protocol = entry.data.get(CONF_PROTOCOL, DSMR_PROTOCOL)
         return await self._ask_port("reconfigure", user_input)
 
@@ -179,7 +197,7 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
                 if self.source == SOURCE_USER:
                     self._async_abort_entries_match({CONF_PORT: url})
                 version = VERSIONS.get(user_input[CONF_DSMR_VERSION])
-                if version is not None and version.encrypted and not self._key:
+                if version is not None and version.encrypted and not self._keys:
                     return await self.async_step_encryption_key()
                 return await self.async_step_probe()
         return self._form(
@@ -192,10 +210,12 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
             self._error = ""
             try:
                 # As the built-in reads it: 32 digits, without what operators print between them.
-                self._key = read_key(user_input[CONF_ENCRYPTION_KEY]).hex()
+                key = read_key(user_input[CONF_ENCRYPTION_KEY]).hex()
             except ValueError:
                 self._error = "invalid_key"
             else:
+                # The authentication key that was known beside the old one is of another meter.
+                self._keys = {CONF_ENCRYPTION_KEY: key}
                 return await self.async_step_probe()
         return self._form(step_id, KEY_FORM, CONF_ENCRYPTION_KEY)
 
@@ -207,7 +227,12 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
             step_id=step_id,
             data_schema=schema,
             errors={about: error} if error else {},
-            description_placeholders={"port": self._name, **_EXAMPLES},
+            description_placeholders={
+                "port": self._name,
+                "version": self._looks_like,
+                "holder": self._holder,
+                **_EXAMPLES,
+            },
         )
 
     @property
@@ -217,9 +242,11 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def async_step_probe(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Wait for a telegram, and say so."""
+        begins = self._probing is None
         if self._probing is None:
             self._probing = self.hass.async_create_task(self._probe(), "dsmr probe")
-        if not self._probing.done():
+        # Also where it is over at once: the step that asks would be given the same answer again.
+        if begins or not self._probing.done():
             return self.async_show_progress(
                 step_id="probe",
                 progress_action="probe",
@@ -236,6 +263,8 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
     def _after(self, error: ProbeError) -> str:
         """Return the step that asks for what was wrong."""
         self._error = error.cause
+        if error.looks_like is not None:
+            self._looks_like = error.looks_like.label
         if error.cause not in _KEY_CAUSES:
             return "reauth_confirm" if self._asks == "reauth_confirm" else self._start
         if error.cause is Cause.NO_KEY:
@@ -258,6 +287,9 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         if entry is not None and held:
             await self.hass.config_entries.async_unload(entry.entry_id)
         try:
+            self._holder = await holder_of(self.hass, self._port[CONF_PORT])
+            if self._holder:
+                raise ProbeError(Cause.HELD)
             try:
                 return await self._probe_as(self._protocol)
             except ProbeError as error:
@@ -274,8 +306,7 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
                 await self.hass.config_entries.async_setup(entry.entry_id)
 
     async def _probe_as(self, protocol: str) -> Found:
-        entry_data = {**self._port, CONF_ENCRYPTION_KEY: self._key, CONF_PROTOCOL: protocol}
-        connection = connection_of(entry_data)
+        connection = self._connection(protocol)
         found = await probe(
             connection,
             VERSIONS.get(self._port[CONF_DSMR_VERSION]),
@@ -340,17 +371,11 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @property
     def _stored(self) -> dict[str, Any]:
-        """What an entry says: no more than the built-in `dsmr` knows."""
-        stored = {
-            CONF_PORT: self._port[CONF_PORT],
-            CONF_DSMR_VERSION: self._found.version.key,
-            CONF_PROTOCOL: self._protocol,
-            CONF_SERIAL_ID: self._found.serial,
-            CONF_SERIAL_ID_GAS: self._found.gas_serial,
-        }
-        if self._found.version.encrypted:
-            stored[CONF_ENCRYPTION_KEY] = self._key
-        return stored
+        """What the entry says."""
+        return self._found.entry_data(self._connection(self._protocol))
+
+    def _connection(self, protocol: str) -> Connection:
+        return connection_of({**self._port, **self._keys, CONF_PROTOCOL: protocol})
 
 
 # Addresses stand in no translation.

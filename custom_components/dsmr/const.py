@@ -28,6 +28,7 @@ CONF_PRECISION: Final = "precision"
 CONF_RECONNECT_INTERVAL: Final = "reconnect_interval"
 CONF_SERIAL_ID: Final = "serial_id"
 CONF_SERIAL_ID_GAS: Final = "serial_id_gas"
+CONF_SWAP_TARIFFS: Final = "swap_tariffs"
 CONF_TIME_BETWEEN_UPDATE: Final = "time_between_update"
 
 DSMR_PROTOCOL: Final = "dsmr_protocol"
@@ -42,3 +43,7 @@ DEFAULT_TCP_PORT: Final = 2001
 DEFAULT_PRECISION: Final = 3
 DEFAULT_RECONNECT_INTERVAL: Final = 30
 DEFAULT_TIME_BETWEEN_UPDATE: Final = 30
+
+IMPORTED: Final[HassKey[dict[str, str]]] = HassKey(f"{DOMAIN}_imported")
+"""By the port of an entry that is about to be set up: the port id of configuration.yaml whose
+entities it takes over."""

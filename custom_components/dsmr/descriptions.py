@@ -24,6 +24,7 @@ from homeassistant.const import (
     UnitOfVolume,
     UnitOfVolumeFlowRate,
 )
+from homeassistant.util import slugify
 
 from .models import MBusType
 from .obis import (
@@ -380,3 +381,24 @@ DIAGNOSTIC_LINES: Final = frozenset(
     }
 )
 """Versions and identifiers: they say nothing to a person and stand in the diagnostics alone."""
+
+
+def unknown_line(obis: str, of: MBusType = MBusType.ELECTRICITY) -> DSMRSensorDescription:
+    """Return the row for a line that no specification and no row knows.
+
+    Args:
+        obis: the value groups C.D.E.
+        of: what the meter measures that sends it.
+    """
+    name = f"OBIS {obis}"
+    if of is not MBusType.ELECTRICITY:
+        name += f" {of.name.lower().replace('_', ' ')}"
+    return DSMRSensorDescription(
+        key=slugify(name),
+        translation_key="obis",
+        translation_placeholders={"reference": obis},
+        obis=obis,
+        yaml_name=name,
+        step=ANY_CHANGE,
+        **_HIDDEN,
+    )

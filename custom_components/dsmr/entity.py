@@ -11,7 +11,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
 
-from .const import CONF_SERIAL_ID, CONF_SERIAL_ID_GAS, DOMAIN
+from .const import CONF_SERIAL_ID, CONF_SERIAL_ID_GAS, CONF_SWAP_TARIFFS, DOMAIN
 from .descriptions import DSMRSensorDescription, Shows
 from .dispatcher import DSMR, Unsubscribe
 from .maker import described
@@ -19,7 +19,7 @@ from .migration import adopt_gas
 from .models import ELECTRICITY, MBusType, Reading, ReadingKey, Telegram
 from .obis import MBUS_READING
 from .roster import Slot
-from .versions import Version
+from .versions import Tariff, Version
 
 NO_METER = "no meter"
 """The `ReadingKey.meter` of a slot without a meter: no telegram has it."""
@@ -70,12 +70,17 @@ class Identity(ABC):
     version: Version
     precision: int
 
+    @property
+    def tariffs(self) -> tuple[Tariff, ...]:
+        """What the tariffs 1 to 4 are called."""
+        return self.version.tariffs
+
     @abstractmethod
     def unique_id(self, description: DSMRSensorDescription, slot: Slot | None) -> str:
         """Return the unique id of the entity that shows a reading of the meter in a slot."""
 
     @abstractmethod
-    def label(self, entity: DSMREntity) -> None:
+    def label(self, entity: PortEntity) -> None:
         """Give an entity its name, and the device that it belongs to."""
 
     @abstractmethod
@@ -105,9 +110,9 @@ class YamlIdentity(Identity):
         return f"{self.prefix}_{description.key}" + (f"_{number}" if number else "")
 
     @override
-    def label(self, entity: DSMREntity) -> None:
+    def label(self, entity: PortEntity) -> None:
         # Which of the two registers is the low one, the country says.
-        tariff_1, tariff_2, *_ = self.version.tariffs
+        tariff_1, tariff_2, *_ = self.tariffs
         name = entity.entity_description.yaml_name.format(tariff_1=tariff_1, tariff_2=tariff_2)
         entity.called(" ".join(part for part in (self.name, name, _number(entity.slot)) if part))
 
@@ -137,6 +142,13 @@ class EntryIdentity(Identity):
     hass: HomeAssistant
     entry: ConfigEntry[Any]
 
+    @property
+    @override
+    def tariffs(self) -> tuple[Tariff, ...]:
+        first, second, *others = self.version.tariffs
+        swapped = self.entry.options.get(CONF_SWAP_TARIFFS)
+        return (second, first, *others) if swapped else self.version.tariffs
+
     @override
     def unique_id(self, description: DSMRSensorDescription, slot: Slot | None) -> str:
         serial = self._serial(slot)
@@ -149,7 +161,7 @@ class EntryIdentity(Identity):
         return f"{serial}_{key}"
 
     @override
-    def label(self, entity: DSMREntity) -> None:
+    def label(self, entity: PortEntity) -> None:
         name = entity.entity_description.translation_key
         if self.version.key == "5B":
             name = BELGIAN.get(entity.entity_description.key, name)
@@ -214,35 +226,25 @@ def _identifier(slot: Slot) -> str:
     return "" if slot.identity.startswith("channel ") else slot.identity
 
 
-class DSMREntity(Entity):
-    """An entity that shows one reading."""
+class PortEntity(Entity):
+    """An entity of a P1 port."""
 
     _attr_should_poll = False
-    _attr_available = False
     entity_description: DSMRSensorDescription
 
     def __init__(
-        self,
-        dsmr: DSMR,
-        identity: Identity,
-        description: DSMRSensorDescription,
-        slot: Slot | None = None,
+        self, identity: Identity, description: DSMRSensorDescription, slot: Slot | None = None
     ) -> None:
-        """Make the entity; it listens when it is added.
+        """Make the entity.
 
         Args:
-            dsmr: who tells it the readings.
             identity: what it has in common with the other entities of the port.
             description: what it shows.
             slot: the M-Bus meter that it belongs to, or None for electricity.
         """
         self.entity_description = description
         self.slot = slot
-        self._dsmr = dsmr
         self._identity = identity
-        self._key: ReadingKey | None = None
-        self._is_added = False
-        self._unsubscribe: Unsubscribe | None = None
         self._attr_unique_id = identity.unique_id(description, slot)
         identity.label(self)
 
@@ -262,6 +264,33 @@ class DSMREntity(Entity):
         self._attr_has_entity_name = True
         self._attr_device_info = device
         self._attr_translation_key = translation_key
+
+
+class DSMREntity(PortEntity):
+    """An entity that shows one reading."""
+
+    _attr_available = False
+
+    def __init__(
+        self,
+        dsmr: DSMR,
+        identity: Identity,
+        description: DSMRSensorDescription,
+        slot: Slot | None = None,
+    ) -> None:
+        """Make the entity; it listens when it is added.
+
+        Args:
+            dsmr: who tells it the readings.
+            identity: what it has in common with the other entities of the port.
+            description: what it shows.
+            slot: the M-Bus meter that it belongs to, or None for electricity.
+        """
+        super().__init__(identity, description, slot)
+        self._dsmr = dsmr
+        self._key: ReadingKey | None = None
+        self._is_added = False
+        self._unsubscribe: Unsubscribe | None = None
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -296,6 +325,8 @@ class DSMREntity(Entity):
 
     @callback
     def _told(self, reading: Reading | None) -> None:
-        self._attr_available = self._dsmr.telegram is not None
+        available = self._dsmr.telegram is not None
+        if available is not self._attr_available:
+            self._attr_available = available
         self.show(reading)
         self.async_write_ha_state()

@@ -2,21 +2,26 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_PROTOCOL
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
+from homeassistant.util.hass_dict import HassKey
 
 from .const import (
+    CONF_AUTHENTICATION_KEY,
     CONF_ENCRYPTION_KEY,
     DEFAULT_RECONNECT_INTERVAL,
     DOMAIN,
     RFXTRX_DSMR_PROTOCOL,
 )
 from .dispatcher import DSMR
+from .issues import PortIssue
 from .models import Connection, Counters, Event, Keys
 from .reader import QUEUE_SIZE, Reader
 from .roster import Roster
@@ -26,15 +31,42 @@ from .versions import Version
 type DsmrConfigEntry = ConfigEntry[P1Port]
 
 
-def connection_of(entry_data: Mapping[str, Any]) -> Connection:
+_HOLDERS: Final[HassKey[dict[str, P1Port]]] = HassKey(f"{DOMAIN}_holders")
+"""Who reads which line."""
+# Behind each TCP port of such a server is one line, whichever protocol it is spoken to in.
+_SERVERS: Final = ("rfc2217", "socket", "tcp")
+
+
+def connection_of(entry_data: Mapping[str, Any], title: str = "") -> Connection:
     """Return how a config entry reaches its port; old ones of the built-in have host and port."""
-    port, key = entry_data[CONF_PORT], entry_data.get(CONF_ENCRYPTION_KEY)
+    port = entry_data[CONF_PORT]
+    key, authentication = (
+        bytes.fromhex(entry_data.get(name) or "")
+        for name in (CONF_ENCRYPTION_KEY, CONF_AUTHENTICATION_KEY)
+    )
     return Connection(
         f"socket://{entry_data[CONF_HOST]}:{port}" if CONF_HOST in entry_data else port,
         DEFAULT_RECONNECT_INTERVAL,
-        Keys(bytes.fromhex(key)) if key else None,
+        Keys(key, authentication or None) if key else None,
         rfxtrx=entry_data.get(CONF_PROTOCOL) == RFXTRX_DSMR_PROTOCOL,
+        title=title,
     )
+
+
+async def line_of(hass: HomeAssistant, url: str) -> str:
+    """Return what is the same for all names of the line at a port."""
+    parts = urlsplit(url)
+    if parts.scheme in _SERVERS:
+        return parts.netloc.rpartition("@")[2].lower()
+    if parts.scheme:
+        return url
+    return str(await hass.async_add_executor_job(Path(url).resolve))
+
+
+async def holder_of(hass: HomeAssistant, url: str) -> str:
+    """Return the title of what reads the line at a port here, or "" where nothing does."""
+    holder = hass.data.get(_HOLDERS, {}).get(await line_of(hass, url))
+    return holder.reader.connection.title if holder else ""
 
 
 class P1Port:
@@ -43,6 +75,7 @@ class P1Port:
     Attributes:
         reader: puts telegrams on the queue.
         dsmr: takes them off and tells the entities.
+        time_between_update: the most seconds that a changed reading waits.
         roster: which meters are there, and what they send.
     """
 
@@ -63,8 +96,10 @@ class P1Port:
             time_between_update: the most seconds that a changed reading waits.
             roster: what is known of the meters.
         """
+        self.time_between_update = time_between_update
         self.roster = roster
         self._hass = hass
+        self._left = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_SIZE)
         decoder = Decoder(version, dt_util.get_default_time_zone(), Counters())
@@ -72,6 +107,7 @@ class P1Port:
         self.reader = Reader(connection, version, decoder, queue, not_ready=(HomeAssistantError,))
         self.reader.serial = roster.serial or version.serial
         self.dsmr = DSMR(queue, time_between_update)
+        self._issue = PortIssue(hass, roster.port_id, self.reader, self.dsmr)
 
     def start(self, beside: Coroutine[Any, Any, None]) -> None:
         """Begin to read. When Home Assistant stops, the tasks stop too and the port is closed.
@@ -83,7 +119,8 @@ class P1Port:
         name = self.reader.connection.name
         runs = [("learning", beside)]
         if not self._tasks:
-            runs = [("dispatcher", self.dsmr.run()), *runs, ("reader", self.reader.run())]
+            self._issue.begin()
+            runs = [("dispatcher", self.dsmr.run()), *runs, ("reader", self._read())]
         for what, run in runs:
             task = self._hass.async_create_background_task(run, f"{DOMAIN} {what} {name}")
             self._tasks.append(task)
@@ -93,3 +130,22 @@ class P1Port:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._issue.end()
+
+    async def _read(self) -> None:
+        """Read, as soon as nothing else here reads the same line."""
+        line = await line_of(self._hass, self.reader.connection.url)
+        holders = self._hass.data.setdefault(_HOLDERS, {})
+        while holder := holders.get(line):
+            self.reader.held(holder.reader.connection.title)
+            await holder.left()
+        holders[line] = self
+        try:
+            await self.reader.run()
+        finally:
+            del holders[line]
+            self._left.set()
+
+    async def left(self) -> None:
+        """Wait until the line is free for others."""
+        await self._left.wait()

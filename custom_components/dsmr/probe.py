@@ -5,12 +5,22 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from decimal import Decimal
 import re
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from homeassistant.const import CONF_PORT, CONF_PROTOCOL
 from homeassistant.exceptions import HomeAssistantError
 
-from .const import DEFAULT_TCP_PORT
+from .const import (
+    CONF_AUTHENTICATION_KEY,
+    CONF_DSMR_VERSION,
+    CONF_ENCRYPTION_KEY,
+    CONF_SERIAL_ID,
+    CONF_SERIAL_ID_GAS,
+    DEFAULT_TCP_PORT,
+    DSMR_PROTOCOL,
+    RFXTRX_DSMR_PROTOCOL,
+)
 from .maker import described
 from .models import (
     ELECTRICITY,
@@ -55,12 +65,14 @@ class ProbeError(Exception):
 
     Attributes:
         cause: why.
+        looks_like: the version of the telegrams that came instead.
     """
 
-    def __init__(self, cause: Cause) -> None:
+    def __init__(self, cause: Cause, looks_like: Version | None = None) -> None:
         """Say why no telegram came."""
         super().__init__(cause)
         self.cause = cause
+        self.looks_like = looks_like
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,25 @@ class Found:
         """What the meter is called where it is listed among other integrations."""
         maker = described(self.serial or "", self.telegram.header).get("manufacturer")
         return f"{maker} · {self.version.label}" if maker else self.version.label
+
+    def entry_data(self, connection: Connection) -> dict[str, Any]:
+        """Return what an entry says: the built-in `dsmr` knows it, or leaves it alone.
+
+        Args:
+            connection: where the port is.
+        """
+        said = {
+            CONF_PORT: connection.url,
+            CONF_DSMR_VERSION: self.version.key,
+            CONF_PROTOCOL: RFXTRX_DSMR_PROTOCOL if connection.rfxtrx else DSMR_PROTOCOL,
+            CONF_SERIAL_ID: self.serial,
+            CONF_SERIAL_ID_GAS: self.gas_serial,
+        }
+        if self.version.encrypted and connection.keys:
+            said[CONF_ENCRYPTION_KEY] = connection.keys.encryption.hex()
+            if connection.keys.authentication:
+                said[CONF_AUTHENTICATION_KEY] = connection.keys.authentication.hex()
+        return said
 
     def described(self) -> dict[str, str]:
         """Return what a person may recognise the meter by, a word for each placeholder."""
@@ -188,7 +219,7 @@ async def probe(connection: Connection, version: Version | None, zone: tzinfo) -
                 case TelegramReceived(telegram):
                     return Found(reader.version, telegram, reader.serial)
                 case Disconnected():
-                    raise ProbeError(_cause(reader))
+                    raise ProbeError(_cause(reader), reader.looks_like)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

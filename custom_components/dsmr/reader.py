@@ -150,12 +150,12 @@ class _Fruitless:
     """What has come since the last telegram that passed, or since the last loss.
 
     Attributes:
-        bytes: whether any byte has.
+        bytes: how many bytes have.
         damaged: whether a telegram has whose bytes are not those that the meter sent.
         sealed: whether an encrypted one has, where there is no key.
     """
 
-    bytes: bool = False
+    bytes: int = 0
     damaged: bool = False
     sealed: bool = False
 
@@ -172,6 +172,7 @@ class Reader:
         cause: why no telegrams come, or None while they do and as long as it is not known.
         looks_like: the version as which the telegrams pass that come, where it is another one.
         holder: what else here has the port, so that it is not opened.
+        telegram_at: when the last telegram that passed came, in seconds of the event loop's clock.
         heard: the last telegrams, decrypted, whether they passed or not, each with when it came in
             seconds of the event loop's clock.
     """
@@ -201,6 +202,7 @@ class Reader:
         self.cause: Cause | None = None
         self.looks_like: Version | None = None
         self.holder = ""
+        self.telegram_at: float | None = None
         self.heard: deque[tuple[float, bytes]] = deque(maxlen=HEARD)
         self._decoder = decoder
         self._queue = queue
@@ -226,7 +228,6 @@ class Reader:
         self._waiting_since = 0.0
         self._doubt_since = 0.0
         self._has_searched = False
-        self._telegram_at: float | None = None
         self._gaps: deque[float] = deque(maxlen=GAPS)
         self._available = True
         self._said: set[tuple[str, type[Exception]]] = set()
@@ -353,12 +354,12 @@ class Reader:
         late = now - self._doubt_since >= DOUBT
         told = self._has_searched or self.looks_like is not None
         again = self.connection.detects or not told
-        return again and self._fruitless.bytes and late
+        return again and self._fruitless.bytes > 0 and late
 
     def received(self, data: bytes) -> None:
         """Take bytes from the port."""
         now = asyncio.get_running_loop().time()
-        self._fruitless.bytes = True
+        self._fruitless.bytes += len(data)
         if self._packets is not None:
             data = self._packets.feed(data)
         for frame in self._plain.feed(data):
@@ -453,10 +454,12 @@ class Reader:
         self.cause = self.looks_like = None
         self._has_searched = False
         self._refused = 0
+        # A pause in which telegrams were damaged is not one that the meter makes.
+        is_pause = self._fruitless.bytes < 1.5 * len(self.heard[-1][1])
         self._fruitless = _Fruitless()
-        if self._telegram_at is not None and now > self._telegram_at:
-            self._gaps.append(now - self._telegram_at)
-        self._telegram_at = self._waiting_since = self._doubt_since = now
+        if self.telegram_at is not None and now > self.telegram_at and is_pause:
+            self._gaps.append(now - self.telegram_at)
+        self.telegram_at = self._waiting_since = self._doubt_since = now
         if not self._available:
             self._available = True
             LOGGER.warning("Telegrams come from %s again", self.connection.name)

@@ -1,7 +1,7 @@
 """The sensors of a P1 port: those that its version may have, then those that the meter has."""
 
 import asyncio
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, override
@@ -17,7 +17,6 @@ from homeassistant.const import (
     CONF_PORT,
     CONF_UNIQUE_ID,
     SERVICE_RELOAD,
-    EntityCategory,
 )
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er
@@ -28,6 +27,7 @@ from homeassistant.helpers.entity_platform import (
 from homeassistant.helpers.typing import ConfigType, DiscoveryInfoType
 from homeassistant.util import slugify
 
+from .connection import ConnectionSensor
 from .const import (
     AUTO,
     CONF_AUTHENTICATION_KEY,
@@ -42,13 +42,14 @@ from .const import (
     YAML_PORTS,
     YAML_UNIQUE_IDS,
 )
-from .descriptions import ANY_CHANGE, POWER_KEY, DSMRSensorDescription, Shows
+from .descriptions import POWER_KEY, DSMRSensorDescription, Shows, unknown_line
 from .entity import DSMREntity, EntryIdentity, Identity, YamlIdentity
 from .models import Connection, Contents, Entry, Keys, Reading
 from .port import DsmrConfigEntry, P1Port
-from .roster import Roster, Slot
+from .roster import Roster
 from .schema import CONFIGURATION
-from .versions import OTHERS, VERSIONS, Version
+from .takeover import entry_at, leave_out, suggest
+from .versions import OTHERS, VERSIONS, Tariff
 
 PARALLEL_UPDATES = 0
 PLATFORM_SCHEMA = CONFIGURATION
@@ -94,6 +95,7 @@ async def async_setup_platform(
         longest_retry=config[CONF_RECONNECT_INTERVAL],
         keys=keys,
         detects=config[CONF_DSMR_VERSION] == AUTO,
+        title="configuration.yaml" + (f" ({config[CONF_NAME]})" if config[CONF_NAME] else ""),
     )
     taken = hass.data.setdefault(YAML_UNIQUE_IDS, set())
     prefix = config.get(CONF_UNIQUE_ID) or _unique_id(hass, taken, config[CONF_NAME], connection)
@@ -104,6 +106,9 @@ async def async_setup_platform(
         return
     # Before anything is waited for: other meters are set up at the same time.
     taken.add(prefix)
+    if entry := await entry_at(hass, connection.url):
+        leave_out(hass, prefix, connection.name, entry)
+        return
     if connection.detects:
         version = await Roster.version(hass, prefix) or OTHERS
     else:
@@ -116,6 +121,7 @@ async def async_setup_platform(
         await Roster.load(hass, prefix, version),
     )
     hass.data.setdefault(YAML_PORTS, {})[prefix] = p1_port
+    suggest(hass, p1_port)
 
     def begin() -> None:
         version = p1_port.reader.version
@@ -200,6 +206,7 @@ class Sensors:
     @callback
     def begin(self) -> None:
         """Read the port, and add the sensors: those that there may be, and those that are heard."""
+        self._add_entities([ConnectionSensor(self._p1_port, self._identity)])
         self._add()
         self._dsmr.listen_contents(self._contents_changed)
         self._p1_port.start(self._learn())
@@ -236,7 +243,7 @@ class Sensors:
             for description in self._roster.of_slot(slot):
                 yield DSMRSensor(self._dsmr, self._identity, description, slot)
             for obis in sorted(self._roster.unknown(slot)):
-                yield DSMRSensor(self._dsmr, self._identity, unknown_line(obis, slot), slot)
+                yield DSMRSensor(self._dsmr, self._identity, unknown_line(obis, slot.type), slot)
 
     def _keep_ids(self) -> None:
         """Let the sensors and the device of a meter that was replaced pass to the one in its slot.
@@ -282,27 +289,11 @@ class Sensors:
                 registry.async_remove(entity_id)
 
 
-def unknown_line(obis: str, slot: Slot | None = None) -> DSMRSensorDescription:
-    """Return the row for a line that no specification and no row of ours knows."""
-    name = f"OBIS {obis}"
-    if slot is not None:
-        name += f" {slot.type.name.lower().replace('_', ' ')}"
-    return DSMRSensorDescription(
-        key=slugify(name),
-        translation_key="obis",
-        translation_placeholders={"reference": obis},
-        obis=obis,
-        yaml_name=name,
-        step=ANY_CHANGE,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-    )
-
-
 class DSMRSensor(DSMREntity, SensorEntity):
     """A sensor that shows one reading."""
 
     entity_description: DSMRSensorDescription
+    _attr_extra_state_attributes: dict[str, Any] = {}  # noqa: RUF012 (it is never changed)
 
     @override
     def show(self, reading: Reading | None) -> None:
@@ -316,12 +307,14 @@ class DSMRSensor(DSMREntity, SensorEntity):
             case Shows.TIME:
                 self._attr_native_value = reading.time
             case Shows.TARIFF:
-                self._attr_native_value = _tariff(self._identity.version, reading)
+                self._attr_native_value = _tariff(self._identity.tariffs, reading)
             case Shows.SWITCH:
                 self._attr_native_value = _SWITCH.get(str(reading.value))
             case Shows.VALVE:
                 self._attr_native_value = _VALVE.get(str(reading.value))
-        self._attr_extra_state_attributes = dict(self._attributes(reading))
+        attributes = dict(self._attributes(reading))
+        if attributes or self._attr_extra_state_attributes:
+            self._attr_extra_state_attributes = attributes
 
     def _rounded(self, value: Any) -> Any:
         if isinstance(value, Decimal):
@@ -361,7 +354,7 @@ class DSMRSensor(DSMREntity, SensorEntity):
         return {name: value for name, value in found.items() if value is not None}
 
 
-def _tariff(version: Version, reading: Reading) -> str | None:
+def _tariff(tariffs: Sequence[Tariff], reading: Reading) -> str | None:
     """Return the name of a tariff that is sent as `0002` or `TARIFF 2`."""
     number = str(reading.value).rpartition(" ")[2].lstrip("0")
-    return version.tariffs[int(number) - 1] if number in {"1", "2", "3", "4"} else None
+    return tariffs[int(number) - 1] if number in {"1", "2", "3", "4"} else None

@@ -1,0 +1,74 @@
+"""What can a person do where no telegrams come, and when is it done?"""
+
+import asyncio
+from typing import Any, Final
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
+
+from .const import DOMAIN
+from .dispatcher import DSMR
+from .models import Cause
+from .reader import Reader
+
+PATIENCE: Final = 300.0
+"""Seconds without a telegram after which it will not pass by itself."""
+# What only a person can end.
+_AT_ONCE: Final = (Cause.HELD,)
+
+
+class PortIssue:
+    """The repair issue of one P1 port: there once no telegrams come for long, gone when they do."""
+
+    def __init__(self, hass: HomeAssistant, port_id: str, reader: Reader, dsmr: DSMR) -> None:
+        """Prepare to look after a port; `begin` does it.
+
+        Args:
+            hass: in whose registry the issue is.
+            port_id: what the port is known by.
+            reader: who knows why no telegrams come.
+            dsmr: who tells when they stop and begin to come.
+        """
+        self._hass = hass
+        self._id = f"no_telegrams_{port_id}"
+        self._reader = reader
+        self._dsmr = dsmr
+        self._lost_at: float | None = None
+
+    @callback
+    def begin(self) -> None:
+        """Listen to the dispatcher."""
+        self._dsmr.listen_loss(self._lost)
+        self._dsmr.listen_contents(self.end)
+
+    @callback
+    def end(self, _: Any = None) -> None:
+        """Take the issue away."""
+        self._lost_at = None
+        ir.async_delete_issue(self._hass, DOMAIN, self._id)
+
+    @callback
+    def _lost(self, _: None) -> None:
+        # As long as no telegrams come the port is opened again and again, and so lost.
+        now = asyncio.get_running_loop().time()
+        if self._lost_at is None:
+            self._lost_at = now
+        cause = self._reader.cause
+        if cause is not None and (cause in _AT_ONCE or now - self._lost_at >= PATIENCE):
+            self._say(cause)
+
+    def _say(self, cause: Cause) -> None:
+        reader = self._reader
+        ir.async_create_issue(
+            self._hass,
+            DOMAIN,
+            self._id,
+            is_fixable=False,
+            severity=ir.IssueSeverity.ERROR,
+            translation_key=str(cause),
+            translation_placeholders={
+                "port": reader.connection.name,
+                "version": reader.looks_like.label if reader.looks_like else reader.version.label,
+                "holder": reader.holder,
+            },
+        )

@@ -1,0 +1,135 @@
+"""How does a meter of configuration.yaml become one of the interface?"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
+from homeassistant.const import CONF_PORT
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.helpers.entity_platform import async_get_platforms
+
+from .connection import CONNECTION
+from .const import (
+    CONF_TIME_BETWEEN_UPDATE,
+    DEFAULT_PRECISION,
+    DOMAIN,
+    IMPORTED,
+    YAML_PORTS,
+    YAML_UNIQUE_IDS,
+)
+from .descriptions import SENSORS, DSMRSensorDescription, unknown_line
+from .entity import EntryIdentity, YamlIdentity
+from .port import DsmrConfigEntry, P1Port, connection_of, line_of
+from .probe import Found
+from .roster import Roster, Slot
+
+_SUGGESTION: Final = "import_yaml"
+_LEFT_OUT: Final = "yaml_left_out"
+
+
+@callback
+def suggest(hass: HomeAssistant, p1_port: P1Port) -> None:
+    """Offer to make an entry of a meter of configuration.yaml, once its first telegram is there."""
+
+    @callback
+    def offer(_: Any) -> None:
+        ir.async_create_issue(
+            hass,
+            DOMAIN,
+            f"{_SUGGESTION}_{p1_port.roster.port_id}",
+            data={"port_id": p1_port.roster.port_id},
+            is_fixable=True,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key=_SUGGESTION,
+            translation_placeholders={"port": p1_port.reader.connection.name},
+        )
+
+    p1_port.dsmr.listen_contents(offer)
+
+
+async def entry_at(hass: HomeAssistant, url: str) -> DsmrConfigEntry | None:
+    """Return the config entry that reads the line at a port, or None."""
+    line = await line_of(hass, url)
+    entries = hass.config_entries.async_entries(
+        DOMAIN, include_ignore=False, include_disabled=False
+    )
+    for entry in entries:
+        if await line_of(hass, connection_of(entry.data).url) == line:
+            return entry
+    return None
+
+
+@callback
+def leave_out(hass: HomeAssistant, port_id: str, port: str, entry: DsmrConfigEntry) -> None:
+    """Say that a meter of configuration.yaml is not set up, because an entry reads it."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        f"{_LEFT_OUT}_{port_id}",
+        is_fixable=False,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=_LEFT_OUT,
+        translation_placeholders={"port": port, "entry": entry.title},
+    )
+
+
+@callback
+def forget_issues(hass: HomeAssistant) -> None:
+    """Take away what was said of configuration.yaml, which is read anew."""
+    for domain, issue_id in list(ir.async_get(hass).issues):
+        if domain == DOMAIN and issue_id.startswith((f"{_SUGGESTION}_", f"{_LEFT_OUT}_")):
+            ir.async_delete_issue(hass, DOMAIN, issue_id)
+
+
+def as_entry(p1_port: P1Port) -> dict[str, Any] | None:
+    """Return the entry that a port of configuration.yaml makes, or None while no telegram comes."""
+    if p1_port.dsmr.telegram is None:
+        return None
+    found = Found(p1_port.reader.version, p1_port.dsmr.telegram, p1_port.reader.serial)
+    return {
+        "title": found.title,
+        "data": found.entry_data(p1_port.reader.connection),
+        "options": {CONF_TIME_BETWEEN_UPDATE: p1_port.time_between_update},
+    }
+
+
+async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
+    """Let an entry that was made of configuration.yaml have the port and the entities from there.
+
+    Entity ids, names and history stay; what was learnt of the meters too.
+    """
+    port_id = hass.data.get(IMPORTED, {}).pop(entry.data[CONF_PORT], None)
+    p1_port = hass.data.get(YAML_PORTS, {}).pop(port_id or "", None)
+    if port_id is None or p1_port is None:
+        return
+    await p1_port.stop()
+    hass.data[YAML_UNIQUE_IDS].discard(port_id)
+    version = p1_port.reader.version
+    before = YamlIdentity(version, DEFAULT_PRECISION, port_id, "")
+    after = EntryIdentity(version, DEFAULT_PRECISION, hass, entry)
+    registry = er.async_get(hass)
+    platforms = [p for p in async_get_platforms(hass, DOMAIN) if p.config_entry is None]
+    for description, slot in _all(p1_port.roster):
+        entity_id = registry.async_get_entity_id(
+            SENSOR_DOMAIN, DOMAIN, before.unique_id(description, slot)
+        )
+        if entity_id is None:
+            continue
+        for platform in platforms:
+            if entity_id in platform.entities:
+                await platform.async_remove_entity(entity_id)
+        registry.async_update_entity(entity_id, new_unique_id=after.unique_id(description, slot))
+    await Roster.move(hass, port_id, entry.entry_id)
+    leave_out(hass, port_id, p1_port.reader.connection.name, entry)
+
+
+def _all(roster: Roster) -> Iterator[tuple[DSMRSensorDescription, Slot | None]]:
+    """Yield all that may be an entity of a port."""
+    yield CONNECTION, None
+    for place in (None, *roster.slots):
+        for description in SENSORS:
+            if place.type in description.mbus if place else not description.mbus:
+                yield description, place
+        for obis in roster.unknown(place):
+            yield unknown_line(obis, *((place.type,) if place else ())), place

@@ -1,0 +1,222 @@
+"""What a person is told where no telegrams come, and when it is taken back."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+import pytest
+
+from custom_components.dsmr import issues, reader
+from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.issues import PATIENCE
+from custom_components.dsmr.models import Cause
+from custom_components.dsmr.port import P1Port
+
+from .parts import (
+    Gateway,
+    SerialLine,
+    free_port,
+    set_up,
+    state_of,
+    telegram_of,
+    until,
+    value_of,
+)
+from .test_entry import entry_for, set_up_entry
+
+AM550 = telegram_of("iskra-am550")
+ME382 = telegram_of("iskra-me382")
+DAMAGED = AM550.replace(b"0.461", b"0.462")
+CONNECTION = "sensor.smart_meter_connection"
+
+type Later = Callable[[float], None]
+
+
+@pytest.fixture
+def later(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> Later:
+    """Let time pass at once: what was to happen in it happens now."""
+    clock, ahead = hass.loop.time, [0.0]
+    monkeypatch.setattr(hass.loop, "time", lambda: clock() + ahead[0])
+
+    def pass_by(seconds: float) -> None:
+        ahead[0] += seconds
+
+    return pass_by
+
+
+def at(gateway: Gateway, version: Any = 5) -> dict[str, Any]:
+    return {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": version}
+
+
+def port_of(hass: HomeAssistant, name: str = "yaml") -> P1Port:
+    return hass.data[YAML_PORTS][name]
+
+
+async def lost_again(port: P1Port) -> None:
+    """Wait until one more attempt has been in vain."""
+    lost: list[None] = []
+    unsubscribe = port.dsmr.listen_loss(lost.append)
+    await until(lambda: bool(lost))
+    unsubscribe()
+
+
+def issue_of(hass: HomeAssistant, port_id: str = "yaml") -> ir.IssueEntry | None:
+    return ir.async_get(hass).async_get_issue("dsmr", f"no_telegrams_{port_id}")
+
+
+@pytest.mark.logs("No telegrams from .*there is no such port")
+@pytest.mark.logs("Telegrams come from")
+async def test_a_missing_port_is_an_issue_after_five_minutes_and_gone_when_it_is_back(
+    hass: HomeAssistant, serial_line: SerialLine, later: Later
+) -> None:
+    serial_line.unplug()
+    await set_up(hass, {"port": str(serial_line.device), "dsmr_version": 5})
+    port = port_of(hass)
+    await lost_again(port)
+    later(PATIENCE - 20)
+    await lost_again(port)
+    assert issue_of(hass) is None
+    later(20)
+    await lost_again(port)
+    issue = issue_of(hass)
+    assert issue
+    assert issue.translation_key == Cause.NO_SUCH_PORT
+    assert issue.translation_placeholders
+    assert issue.translation_placeholders["port"] == str(serial_line.device)
+    assert not issue.is_fixable
+    assert value_of(hass, CONNECTION) == "no_such_port"
+
+    serial_line.plug_in()
+    later(2)
+    await serial_line.opened()
+    async with serial_line.sending(AM550):
+        await state_of(hass, CONNECTION, "receiving")
+    assert issue_of(hass) is None
+
+
+@pytest.mark.logs("No telegrams from .*the host refuses the connection")
+async def test_the_issue_goes_with_its_meter(
+    hass: HomeAssistant, socket_enabled: None, later: Later
+) -> None:
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{free_port()}")
+    await set_up_entry(hass, entry)
+    port = entry.runtime_data
+    await lost_again(port)
+    later(PATIENCE)
+    await lost_again(port)
+    issue = issue_of(hass, entry.entry_id)
+    assert issue
+    assert issue.translation_key == Cause.REFUSED
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert issue_of(hass, entry.entry_id) is None
+
+
+@pytest.mark.logs("No telegrams from")
+@pytest.mark.parametrize(
+    ("sent", "cause", "version"),
+    [
+        (b"", Cause.SILENT, "DSMR 5"),
+        (b"\xff\x80 garbage", Cause.NO_TELEGRAM, "DSMR 5"),
+        (DAMAGED, Cause.CHECKSUM, "DSMR 5"),
+        (ME382, Cause.WRONG_VERSION, "DSMR 2.2"),
+    ],
+    ids=["nothing", "garbage", "damaged telegrams", "another version"],
+)
+async def test_the_issue_tells_what_comes_instead_of_telegrams(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: bytes,
+    cause: Cause,
+    version: str,
+) -> None:
+    monkeypatch.setattr(reader, "SHORTEST_SILENCE", 0.5)
+    monkeypatch.setattr(reader, "SILENCE", 0.05)
+    monkeypatch.setattr(issues, "PATIENCE", 0)
+    await set_up(hass, at(gateway))
+
+    async with gateway.sending(sent):
+        await state_of(hass, CONNECTION, cause)
+    issue = issue_of(hass)
+    assert issue
+    assert issue.translation_key == cause
+    assert issue.translation_placeholders
+    assert issue.translation_placeholders["version"] == version
+
+
+@pytest.mark.logs("No telegrams from .*configuration.yaml.* has the port")
+@pytest.mark.logs("Telegrams come from")
+async def test_the_second_at_one_port_waits_and_is_told_who_has_it(
+    hass: HomeAssistant, serial_line: SerialLine, tmp_path: Path
+) -> None:
+    # By its other name it is the same line.
+    by_id = tmp_path / "usb-P1_cable"
+    by_id.symlink_to(serial_line.device)
+    await set_up(
+        hass,
+        {"port": str(serial_line.device), "dsmr_version": 5},
+        {"port": str(by_id), "dsmr_version": 5, "name": "Second"},
+    )
+    first, second = port_of(hass), port_of(hass, "yaml_second")
+    await until(lambda: Cause.HELD in (first.reader.cause, second.reader.cause))
+    # Which of the two was the first is chance.
+    if first.reader.cause is Cause.HELD:
+        first, second = second, first
+    await until(lambda: issue_of(hass, second.roster.port_id) is not None)
+    issue = issue_of(hass, second.roster.port_id)
+    assert issue
+    assert issue.translation_placeholders
+    assert issue.translation_placeholders["holder"] == first.reader.connection.title
+    assert second.reader.counters.connections == 0
+    assert issue_of(hass, first.roster.port_id) is None
+
+    async with serial_line.sending(AM550):
+        await until(lambda: first.dsmr.telegram is not None)
+        await first.stop()
+        await until(lambda: second.dsmr.telegram is not None)
+    assert issue_of(hass, second.roster.port_id) is None
+
+
+@pytest.mark.logs("No telegrams from .*The first has the port")
+async def test_two_entries_at_one_gateway_do_not_take_turns(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    first = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    second = entry_for("5", AM550, port=f"rfc2217://127.0.0.1:{gateway.port}", serial_id="77")
+    await set_up_entry(hass, first)
+    hass.config_entries.async_update_entry(first, title="The first")
+    await hass.config_entries.async_reload(first.entry_id)
+    await gateway.connected()
+    await set_up_entry(hass, second)
+    await until(lambda: second.runtime_data.reader.cause is Cause.HELD)
+    issue = issue_of(hass, second.entry_id)
+    assert issue
+    assert issue.translation_placeholders
+    assert issue.translation_placeholders["holder"] == "The first"
+    async with gateway.sending(AM550):
+        await until(lambda: first.runtime_data.dsmr.telegram is not None)
+    # Who waits can be taken away like who reads.
+    await hass.config_entries.async_remove(second.entry_id)
+    assert issue_of(hass, second.entry_id) is None
+
+
+@pytest.mark.logs("No telegrams from .*the connection was lost")
+async def test_the_connection_is_shown_and_when_the_last_telegram_came(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway))
+    await gateway.connected()
+    assert value_of(hass, CONNECTION) == "unknown"
+    gateway.send(AM550)
+    await state_of(hass, CONNECTION, "receiving")
+    state = hass.states.get(CONNECTION)
+    assert state
+    assert "last_telegram" not in state.attributes
+    gateway.drop()
+    await state_of(hass, CONNECTION, "lost")
+    state = hass.states.get(CONNECTION)
+    assert state
+    assert 0 <= (state.last_changed - state.attributes["last_telegram"]).total_seconds() < 20
+    assert value_of(hass, "sensor.power_consumption") == "unavailable"

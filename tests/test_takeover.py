@@ -1,0 +1,211 @@
+"""A meter of configuration.yaml moves to the interface when a person says so, with all it has."""
+
+from typing import Any
+
+from homeassistant.components.repairs import RepairsFlowResult, repairs_flow_manager
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.setup import async_setup_component
+import pytest
+
+from custom_components.dsmr.const import YAML_PORTS
+
+from .meter.wire import encrypted
+from .parts import Gateway, edited, set_up, state_of, telegram_of, until, value_of
+from .test_entry import GAS, SERIAL, entry_for, set_up_entry
+from .test_reload import at, configuration, reload
+
+AM550 = telegram_of("iskra-am550")
+AIDON = telegram_of("aidon-6534")
+SMARTY = telegram_of("smarty-t210d")
+KEY = "00112233445566778899aabbccddeeff"
+POWER = "sensor.power_consumption"
+
+
+@pytest.fixture(autouse=True)
+async def _repairs(hass: HomeAssistant) -> None:
+    assert await async_setup_component(hass, "repairs", {})
+
+
+def issues(hass: HomeAssistant) -> set[str]:
+    return {issue_id for domain, issue_id in ir.async_get(hass).issues if domain == "dsmr"}
+
+
+async def fix(hass: HomeAssistant, port_id: str = "yaml") -> RepairsFlowResult:
+    """Open the dialog of the suggestion, and agree to it."""
+    manager = repairs_flow_manager(hass)
+    assert manager
+    context: Any = {"issue_id": f"import_yaml_{port_id}"}
+    form = await manager.async_init("dsmr", context=context)
+    if form["type"] is not FlowResultType.FORM:
+        return form
+    assert form["step_id"] == "confirm"
+    return await manager.async_configure(form["flow_id"], {})
+
+
+async def read(hass: HomeAssistant, gateway: Gateway, telegram: bytes, entity_id: str) -> None:
+    """Let a telegram come, and wait until it is shown."""
+    await gateway.connected()
+    gateway.send(telegram)
+    await until(lambda: hass.states.get(entity_id) is not None)
+    await until(lambda: value_of(hass, entity_id) not in ("unknown", "unavailable"))
+    await hass.async_block_till_done()
+
+
+def entry_of(hass: HomeAssistant) -> ConfigEntry[Any]:
+    [entry] = hass.config_entries.async_entries("dsmr")
+    return entry
+
+
+async def test_a_meter_moves_with_its_entities_their_names_and_what_was_learnt(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    await set_up(hass, at(gateway, time_between_update=5))
+    assert not issues(hass)
+    await read(hass, gateway, AM550, POWER)
+    assert issues(hass) == {"import_yaml_yaml"}
+    before = {
+        entity_id: entry.disabled_by
+        for entity_id, entry in entity_registry.entities.items()
+        if entry.platform == "dsmr"
+    }
+    # A person has changed some.
+    entity_registry.async_update_entity(POWER, name="What we use")
+    entity_registry.async_update_entity("sensor.gas_consumption", new_entity_id="sensor.our_gas")
+    before["sensor.our_gas"] = before.pop("sensor.gas_consumption")
+    await hass.async_block_till_done()
+
+    assert (await fix(hass))["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    entry = entry_of(hass)
+    assert entry.state is ConfigEntryState.LOADED
+    assert entry.unique_id == SERIAL
+    assert entry.data == {
+        "port": f"socket://127.0.0.1:{gateway.port}",
+        "dsmr_version": "5",
+        "protocol": "dsmr_protocol",
+        "serial_id": SERIAL,
+        "serial_id_gas": GAS,
+    }
+    assert entry.options == {"time_between_update": 5}
+    assert not hass.data[YAML_PORTS]
+    await gateway.disconnected()
+    await read(hass, gateway, AM550, POWER)
+    after = {
+        entity_id: registered
+        for entity_id, registered in entity_registry.entities.items()
+        if registered.platform == "dsmr"
+    }
+    assert {entity_id: registered.disabled_by for entity_id, registered in after.items()} == before
+    for registered in after.values():
+        assert registered.config_entry_id == entry.entry_id
+        assert registered.device_id
+        assert not registered.unique_id.startswith("yaml")
+    assert after[POWER].unique_id == f"{SERIAL}_current_electricity_usage"
+    assert after["sensor.our_gas"].unique_id == GAS
+    assert after[POWER].name == "What we use"
+    assert value_of(hass, "sensor.our_gas") == "3160.427"
+    assert issues(hass) == {"yaml_left_out_yaml"}
+
+
+async def test_lines_that_stay_in_the_file_are_left_out_and_a_person_is_told(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    await set_up(hass, at(gateway))
+    await read(hass, gateway, AM550, POWER)
+    await fix(hass)
+    await reload(hass, at(gateway))
+    assert not hass.data.get(YAML_PORTS)
+    [issue] = [i for (domain, _), i in ir.async_get(hass).issues.items() if domain == "dsmr"]
+    assert issue.translation_key == "yaml_left_out"
+    assert issue.translation_placeholders == {
+        "port": f"socket://127.0.0.1:{gateway.port}",
+        "entry": "Iskraemeco · DSMR 5",
+    }
+    assert not [e for e in entity_registry.entities.values() if e.unique_id.startswith("yaml")]
+    # Without them all is well.
+    with configuration():
+        await hass.services.async_call("dsmr", "reload", blocking=True)
+    assert not issues(hass)
+    await read(hass, gateway, AM550, POWER)
+
+
+async def test_a_meter_without_an_identifier_moves_too(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    await set_up(hass, at(gateway, dsmr_version="5S"))
+    await read(hass, gateway, AIDON, POWER)
+    await fix(hass)
+    entry = entry_of(hass)
+    registered = entity_registry.async_get(POWER)
+    assert registered
+    assert registered.unique_id == f"{entry.entry_id}_current_electricity_usage"
+    assert entry.unique_id is None
+
+
+async def test_an_encrypted_meter_keeps_both_its_keys(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    keys = {"encryption_key": KEY, "authentication_key": KEY[::-1]}
+    await set_up(hass, at(gateway, dsmr_version="MSn", **keys))
+    sent = encrypted(SMARTY, bytes.fromhex(KEY), bytes.fromhex(KEY[::-1]))
+    await read(hass, gateway, sent, POWER)
+    await fix(hass)
+    entry = entry_of(hass)
+    assert {key: entry.data[key] for key in keys} == keys
+    await gateway.disconnected()
+    await read(hass, gateway, sent, POWER)
+
+
+async def test_a_second_meter_of_the_file_stays_where_it_is(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway), at(second_gateway, name="Barn"))
+    await read(hass, gateway, AM550, POWER)
+    barn = edited(AM550, o0_0_96_1_1="(4530303534303031323334353030303939)")
+    await read(hass, second_gateway, barn, "sensor.barn_power_consumption")
+    await fix(hass)
+    assert hass.data[YAML_PORTS].keys() == {"yaml_barn"}
+    assert issues(hass) == {"import_yaml_yaml_barn", "yaml_left_out_yaml"}
+    louder = edited(barn, o1_0_1_7_0="(04.000*kW)")
+    second_gateway.send(louder)
+    await state_of(hass, "sensor.barn_power_consumption", "4.0")
+
+
+@pytest.mark.logs("No telegrams from")
+async def test_without_a_telegram_it_is_not_known_what_would_move(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway))
+    await read(hass, gateway, AM550, POWER)
+    await gateway.close()
+    await state_of(hass, POWER, "unavailable")
+    result = await fix(hass)
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "no_telegram")
+    assert issues(hass) == {"import_yaml_yaml"}
+
+
+async def test_a_meter_that_the_interface_knows_by_another_port_does_not_move(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    await set_up_entry(hass, entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}"))
+    await reload(hass, at(second_gateway))
+    await read(hass, second_gateway, AM550, POWER)
+    result = await fix(hass)
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
+    # And is read on.
+    second_gateway.send(edited(AM550, o1_0_1_7_0="(04.000*kW)"))
+    await state_of(hass, POWER, "4.0")
+
+
+async def test_the_interface_comes_first_where_both_name_one_port(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up_entry(hass, entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}"))
+    await reload(hass, at(gateway))
+    assert issues(hass) == {"yaml_left_out_yaml"}
+    assert hass.states.get(POWER) is None
+    await gateway.connected()
+    assert gateway.connections == 1
