@@ -6,11 +6,12 @@ that has not changed since the last telegram is not read again.
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from datetime import tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import cache
 from itertools import accumulate, compress, count
 from operator import ne
 import re
+from typing import Final
 
 from .checksum import crc16, crc16_of_change
 from .derivation import Derivation
@@ -32,6 +33,9 @@ from .versions import Version
 
 # Commands of the telnet protocol (RFC 854): a gateway that was set to speak it puts them in.
 _TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa])", re.DOTALL)
+
+LEFT: Final = timedelta(days=30)
+"""How much earlier than another one a meter was last read that is not read any more."""
 
 _MBUS_TYPES = frozenset(MBusType)
 # The lines that say which meters there are.
@@ -194,8 +198,11 @@ class Decoder:
         for line in lines:
             channels[line.channel].setdefault(line.key.obis, line.reading)
         taken: set[str] = set()
-        found = ((_type(values), channel, values) for channel, values in channels.items())
-        for type_, channel, values in sorted(found, key=lambda of: of[:2]):
+        times = [time for values in channels.values() if (time := _read_at(values))]
+        found = [(_type(values), channel, values) for channel, values in channels.items()]
+        # A meter that was replaced may stay in the telegrams for years, on the first channel.
+        found.sort(key=lambda of: (of[0], _is_left(of[2], times), of[1]))
+        for type_, channel, values in found:
             if type_ in _MBUS_TYPES:
                 meter = self._meter(MBusType(type_), channel, values, taken)
                 if meter is None:
@@ -268,6 +275,17 @@ def _type(values: Mapping[str, Reading]) -> int:
     """Return the type of the meter on a channel, or 0 for an empty slot."""
     type_ = str(values.get(MBUS_TYPE, Reading(None)).value)
     return int(type_) if type_.isdecimal() else 0
+
+
+def _read_at(values: Mapping[str, Reading]) -> datetime | None:
+    """Return when the meter on a channel was read."""
+    return values.get(MBUS_READING, Reading(None)).time
+
+
+def _is_left(values: Mapping[str, Reading], times: Sequence[datetime]) -> bool:
+    """Return whether the meter on a channel is not read any more, and others are."""
+    time = _read_at(values)
+    return time is not None and max(times) - time > LEFT
 
 
 @cache
