@@ -196,6 +196,20 @@ def test_no_real_reading_is_hidden_for_more_than_a_minute(interval: float) -> No
         assert hidden <= 60
 
 
+@pytest.mark.parametrize("interval", [1, 10, 30, 60])
+@pytest.mark.parametrize("step", ["2.500", "-2.500"], ids=["of a factory", "that runs back"])
+def test_not_even_a_counter_of_which_nothing_is_plausible_is_hidden_for_more_than_a_minute(
+    interval: float, step: str
+) -> None:
+    meter = Meter(interval=interval)
+    meter.shows(counting("900.000"))
+    energy, hidden = Decimal(500), 0.0
+    while meter.shows(counting(f"{energy:07.3f}")) != energy:
+        energy += Decimal(step)
+        hidden += interval
+        assert hidden <= 60
+
+
 def test_after_an_outage_a_counter_may_have_counted_on_for_as_long() -> None:
     meter = Meter()
     meter.shows(counting("100.001"))

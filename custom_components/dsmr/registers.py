@@ -11,9 +11,9 @@ from typing import Final
 from .models import Reading
 
 TELEGRAMS: Final = 3
-"""Telegrams in a row that say so make a meter that was replaced …"""
+"""Telegrams in a row that count on from each other make a meter that was replaced …"""
 SECONDS: Final = 30.0
-"""… or as many seconds, where telegrams are rare."""
+"""… and whatever comes is believed after as many: telegrams may be rare, and power high."""
 # The most that a register can count: in kWh, kvarh and GJ a transformer station, in m³ a factory.
 _MOST_PER_HOUR: Final = {"kWh": 2000, "kvarh": 2000, "GJ": 10, "m³": 1000}
 _SLACK: Final = Decimal(1)
@@ -22,7 +22,13 @@ _SLACK: Final = Decimal(1)
 
 @dataclass(slots=True)
 class _Doubt:
-    """A value that is not believed yet."""
+    """What is not believed yet.
+
+    Attributes:
+        value: the last value that was not believed.
+        since: when the first one in a row came.
+        telegrams: how many of the last ones count on from each other.
+    """
 
     value: Decimal
     since: float
@@ -74,11 +80,11 @@ class Register:
         return 0 <= after - before <= most
 
     def _persists(self, value: Decimal, now: float) -> bool:
-        """Return whether the doubted value, or one counted on from it, has come often enough."""
+        """Return whether doubted values have come for long enough, or one that counts on often."""
         doubt = self._doubt
-        if doubt is None or not 0 <= value - doubt.value <= _SLACK:
+        if doubt is None:
             self._doubt = _Doubt(value, now, 1)
             return False
+        doubt.telegrams = doubt.telegrams + 1 if 0 <= value - doubt.value <= _SLACK else 1
         doubt.value = value
-        doubt.telegrams += 1
         return doubt.telegrams >= TELEGRAMS or now - doubt.since >= SECONDS
