@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from custom_components.dsmr import telegram
+from custom_components.dsmr.derivation import Derivation
+from custom_components.dsmr.lines import LineReader
 from custom_components.dsmr.models import Counters
+from custom_components.dsmr.registers import Register
 from custom_components.dsmr.telegram import Decoder
 from custom_components.dsmr.versions import VERSIONS
 
@@ -43,12 +45,12 @@ def once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
 @pytest.mark.parametrize(
     ("owner", "name", "sent_before"),
     [
-        (telegram.LineReader, "read", 0),
-        (telegram.LineReader, "read", 2),
-        (telegram.Register, "believe", 0),
-        (telegram.Register, "believe", 2),
-        (telegram.Derivation, "add", 0),
-        (telegram.Derivation, "follow", 2),
+        (LineReader, "read", 0),
+        (LineReader, "read", 2),
+        (Register, "believe", 0),
+        (Register, "believe", 2),
+        (Derivation, "add", 0),
+        (Derivation, "follow", 2),
     ],
 )
 def test_a_mistake_in_reading_costs_one_telegram(

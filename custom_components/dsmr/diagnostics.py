@@ -146,12 +146,17 @@ def _readings(telegram: Telegram | None, meters: Iterable[str]) -> list[dict[str
 def _telegram(frame: bytes) -> list[str]:
     """Return the lines of a telegram without what tells the house."""
     header, *lines = frame.decode("latin-1").splitlines()
-    return [_NUMBER.sub(REDACTED, header), *map(_line, lines)]
+    return [_NUMBER.sub(REDACTED, _printable(header)), *map(_line, lines)]
+
+
+def _printable(text: str) -> str:
+    """Return a text without what would command a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _line(text: str) -> str:
     """Return a line of a telegram without what tells the house."""
-    masked = _PERSONAL.sub(rf"\1({REDACTED})", text)
+    masked = _PERSONAL.sub(rf"\1({REDACTED})", _printable(text))
     # A line that continues the one before, or has lost its beginning, may be of any reference.
     if masked == text and not is_known(_obis(text)):
         masked = _UNTOLD.sub(REDACTED, text)

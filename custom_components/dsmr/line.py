@@ -119,16 +119,19 @@ def _cosem_timestamp(match: re.Match[str], zone: tzinfo) -> datetime | None:
     return datetime(year, month, day, hour, minute, second, tzinfo=zone).astimezone(UTC)
 
 
+def printable(text: str) -> str:
+    """Return a text without control characters and padding, cut to what a state may hold."""
+    return "".join(c for c in text if c.isprintable() and c != "\xff").strip()[:_LONGEST_TEXT]
+
+
 def read_text(text: str) -> str | None:
     """Return the message that a meter sends as hexadecimal digits, for a person to read.
 
-    Control characters and padding are left out, and what is longer than a state may be is cut.
-    Other text than hexadecimal digits is returned as it is.
+    Other text than hexadecimal digits is returned as it is, if it is printable.
     """
     with suppress(ValueError):
         text = bytes.fromhex(text).decode("latin-1")
-    text = "".join(c for c in text if c.isprintable() and c != "\xff")
-    return text.strip()[:_LONGEST_TEXT] or None
+    return printable(text) or None
 
 
 def read_message(text: str) -> Reading:
@@ -271,7 +274,7 @@ def _scaled(value: Value, unit: str) -> tuple[Value, str | None]:
     """Return a value in the one unit for its quantity."""
     if not unit:
         return value, None
-    name, exponent = _UNITS.get(unit.casefold(), (unit[:20], 0))
+    name, exponent = _UNITS.get(unit.casefold(), (printable(unit)[:20], 0))
     if exponent and isinstance(value, Decimal):
         value = value.scaleb(exponent)
     return value, name

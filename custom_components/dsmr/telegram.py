@@ -15,6 +15,7 @@ from typing import Final
 
 from .checksum import crc16, crc16_of_change
 from .derivation import Derivation
+from .line import printable
 from .lines import Line, LineReader
 from .models import (
     ELECTRICITY,
@@ -155,7 +156,7 @@ class Decoder:
         contents = self._telegram.contents
         if contents.keys != readings.keys() or contents.meters != meters:
             contents = Contents(frozenset(readings), meters)
-        return Telegram(header[1:].decode("ascii", "replace").strip(), readings, contents)
+        return Telegram(printable(header[1:].decode("ascii", "replace")), readings, contents)
 
     def _remember(
         self, raw: list[bytes], lines: list[Line | None], readings: Mapping[ReadingKey, Reading]
