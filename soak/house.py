@@ -31,7 +31,7 @@ from .line import Lines
 from .port import KINDS, START, Port
 from .record import LogWatch, Record, Violations
 
-BETWEEN_FAULTS: Final = 600.0
+BETWEEN_FAULTS: Final = 300.0
 """Seconds from the end of a fault to the beginning of the next, on average."""
 DAY: Final = 86400
 HOUR: Final = 3600

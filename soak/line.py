@@ -1,7 +1,6 @@
 """What stands in the place of serialx: a line that does what the faults make it do."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Any, override
 
@@ -9,6 +8,9 @@ from tests.clock import now
 
 CONNECT_ATTEMPTS = (0.0, 1.0, 2.0)
 """Seconds before each of the packets that ask a host for a connection (RFC 6298)."""
+
+TELEGRAM = 0.5
+"""Seconds that a telegram takes on the line."""
 
 
 class _Transport(asyncio.Transport):
@@ -53,7 +55,8 @@ class Line:
         self.opened_twice = 0
         self.opened_at = 0.0
         self.opened = asyncio.Event()
-        self._tail: deque[bytes] = deque(maxlen=1)
+        self._last = b""
+        self._last_at = 0.0
 
     async def open(
         self, protocol_factory: Callable[[], asyncio.Protocol], connect_timeout: float
@@ -79,9 +82,8 @@ class Line:
         self.opened.set()
         transport = _Transport(self, protocol_factory())
         self.transports.append(transport)
-        # Nobody comes just when a telegram begins.
-        for rest in self._tail:
-            asyncio.get_running_loop().call_soon(self.send, rest[len(rest) // 2 :])
+        if now() - self._last_at < TELEGRAM:
+            asyncio.get_running_loop().call_soon(self.send, self._last[len(self._last) // 2 :])
         return transport, transport.protocol
 
     @property
@@ -96,8 +98,8 @@ class Line:
                 transport.protocol.data_received(data)
 
     def passes(self, telegram: bytes) -> None:
-        """Keep what a reader hears the end of who opens the line next."""
-        self._tail.append(telegram)
+        """Keep the telegram of which a reader hears the end who opens the line in it."""
+        self._last, self._last_at = telegram, now()
 
     def lose(self, error: Exception | None = None) -> None:
         """Lose the connection, and say so."""
