@@ -58,8 +58,10 @@ def crc16_of_change(before: bytes, after: bytes, behind: int) -> int:
         after: as many bytes that come in their place.
         behind: how many bytes stand behind them.
     """
-    differing = int.from_bytes(before) ^ int.from_bytes(after)
-    crc = crc16(differing.to_bytes(len(before)).lstrip(b"\0"))
+    differing = (int.from_bytes(before) ^ int.from_bytes(after)).to_bytes(len(before))
+    differs_last = differing.rstrip(b"\0")
+    crc = crc16(differs_last.lstrip(b"\0"))
+    behind += len(differing) - len(differs_last)
     for low, high in _ZEROS:
         if behind & 1:
             crc = low[crc & 0xFF] ^ high[crc >> 8]

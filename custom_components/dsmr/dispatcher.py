@@ -17,7 +17,7 @@ class _Listener:
 
     key: ReadingKey
     callback: Callable[[Reading | None], None]
-    step: float | None
+    step: Decimal | None
     told: Reading | None = None
     told_in: Telegram | None = None
     active: bool = True
@@ -44,7 +44,9 @@ class DSMR:
         self.telegram: Telegram | None = None
         self._queue = queue
         self._time_between_update = time_between_update
-        self._listeners: list[_Listener] = []
+        self._listeners: dict[ReadingKey, list[_Listener]] = {}
+        # Those whose reading has changed since they were told; a set that keeps their order.
+        self._waiting: dict[_Listener, None] = {}
         self._contents_listeners: list[Callable[[Contents], None]] = []
         self._loss_listeners: list[Callable[[None], None]] = []
         self._told_at = -time_between_update
@@ -65,14 +67,16 @@ class DSMR:
         Returns:
             What to call to stop listening.
         """
-        listener = _Listener(key, callback, step)
-        self._listeners.append(listener)
+        # As it is written: 0.05 is not quite 0.05 as a float.
+        listener = _Listener(key, callback, None if step is None else Decimal(str(step)))
+        self._listeners.setdefault(key, []).append(listener)
         if self.telegram is not None:
             self._tell(listener)
 
         def stop() -> None:
             listener.active = False
-            self._listeners.remove(listener)
+            self._waiting.pop(listener, None)
+            self._listeners[key].remove(listener)
 
         return stop
 
@@ -107,32 +111,37 @@ class DSMR:
                 self._call(callback, telegram.contents)
         if previous is None:
             self._told_at = asyncio.get_running_loop().time()
-            for listener in self._listeners[:]:
+            for listener in self._all():
                 # Who began to listen in this telegram has been told.
                 if listener.told_in is not telegram:
                     self._tell(listener)
             return
-        waiting = False
-        for listener in self._listeners[:]:
-            reading = telegram.readings.get(listener.key)
-            if reading is listener.told or reading == listener.told:
-                continue
-            if _moved(listener, reading):
-                self._tell(listener)
-            else:
-                waiting = True
-        if waiting:
+        # Telegrams between the two may have been dropped.
+        follows = telegram.earlier is previous.readings
+        for key in telegram.changed if follows else list(self._listeners):
+            for listener in self._listeners.get(key, ())[:]:
+                self._compare(listener, telegram.readings.get(key))
+        if self._waiting:
             self._schedule()
+
+    def _compare(self, listener: _Listener, reading: Reading | None) -> None:
+        """Tell a listener a reading if it moved; have it wait if it differs at all."""
+        if reading == listener.told:
+            self._waiting.pop(listener, None)
+        elif _moved(listener, reading):
+            self._tell(listener)
+        else:
+            self._waiting[listener] = None
 
     def _disconnected(self) -> None:
         self._cancel_timer()
+        self._waiting.clear()
+        before, self.telegram = self.telegram, None
         for callback in self._loss_listeners[:]:
             self._call(callback, None)
-        if self.telegram is None:
-            return
-        self.telegram = None
-        for listener in self._listeners[:]:
-            self._tell(listener)
+        if before is not None:
+            for listener in self._all():
+                self._tell(listener)
 
     def _schedule(self) -> None:
         """Tell the rest as soon as `time_between_update` has passed since the last time."""
@@ -146,15 +155,16 @@ class DSMR:
     def _tell_changed(self) -> None:
         self._cancel_timer()
         self._told_at = asyncio.get_running_loop().time()
-        if self.telegram is None:
-            return
-        for listener in self._listeners[:]:
-            if self.telegram.readings.get(listener.key) != listener.told:
-                self._tell(listener)
+        for listener in list(self._waiting):
+            self._tell(listener)
+
+    def _all(self) -> list[_Listener]:
+        return [listener for listeners in self._listeners.values() for listener in listeners]
 
     def _tell(self, listener: _Listener) -> None:
         if not listener.active:
             return
+        self._waiting.pop(listener, None)
         listener.told_in = self.telegram
         listener.told = self.telegram.readings.get(listener.key) if self.telegram else None
         self._call(listener.callback, listener.told)
@@ -180,6 +190,5 @@ def _moved(listener: _Listener, reading: Reading | None) -> bool:
     if listener.step is None:
         return False
     if isinstance(reading.value, Decimal) and isinstance(told.value, Decimal):
-        # Subtracted before they are floats: 0.30 - 0.25 is 0.05.
-        return float(abs(reading.value - told.value)) >= listener.step
+        return abs(reading.value - told.value) >= listener.step
     return True
