@@ -1,58 +1,82 @@
 """Every meter, every value: all sensors of each model, as a snapshot to be read by a person."""
 
+from typing import Any, Final
+
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.entity import Entity
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.versions import VERSIONS
 
 from .meter import MODELS
+from .meter.wire import encrypted
 from .parts import Gateway, set_up, telegram_of, until
+from .test_learning import learn
 
-# The encrypted one is decrypted first: test_encryption shows its values.
-PLAIN = [model for model in MODELS if MODELS[model].version != "SAGEMCOM_T210_D_R"]
+KEY: Final = "3c9f41e07ab25d18f6c3904be27d5a61"
+METERS: Final = [
+    *((model, MODELS[model].version) for model in MODELS),
+    ("iskra-me382", "3"),
+    ("smarty-t210d", "MSn"),
+]
 
 
-@pytest.mark.parametrize("model", PLAIN)
+def test_there_is_a_meter_of_each_version() -> None:
+    assert {version for _, version in METERS} == VERSIONS.keys()
+
+
+@pytest.fixture
+def disabled(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The unique ids of the entities that are disabled by default, which are enabled here."""
+    unique_ids = set()
+
+    def is_enabled(entity: Entity) -> bool:
+        if not entity.entity_description.entity_registry_enabled_default:
+            unique_ids.add(str(entity.unique_id))
+        return True
+
+    monkeypatch.setattr(Entity, "entity_registry_enabled_default", property(is_enabled))
+    return unique_ids
+
+
+@pytest.mark.parametrize(("model", "version"), METERS)
 async def test_all_that_a_meter_says_is_shown(
     hass: HomeAssistant,
     gateway: Gateway,
+    hass_storage: dict[str, Any],
     entity_registry: er.EntityRegistry,
+    disabled: set[str],
     snapshot: SnapshotAssertion,
     model: str,
+    version: str,
 ) -> None:
-    await set_up(
-        hass,
-        {
-            "host": "127.0.0.1",
-            "port": gateway.port,
-            "dsmr_version": MODELS[model].version,
-        },
-    )
+    at: dict[str, Any] = {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": version}
+    telegram = telegram_of(model)
+    if VERSIONS[version].encrypted:
+        at["encryption_key"] = KEY
+        telegram = encrypted(telegram, bytes.fromhex(KEY))
+    await set_up(hass, at)
     port = hass.data[YAML_PORTS]["yaml"]
     await gateway.connected()
-    gateway.send(telegram_of(model))
+    gateway.send(telegram)
     await until(lambda: port.dsmr.telegram is not None)
-    await hass.async_block_till_done()
+    await learn(hass, hass_storage)
     assert port.reader.counters.unreadable_lines == 0
     shown = {}
     for entry in sorted(entity_registry.entities.values(), key=lambda entry: entry.entity_id):
         state = hass.states.get(entry.entity_id)
-        if state is not None and state.state == "unknown" and not state.attributes.get("entries"):
-            # What the version may have and this meter does not, which goes when it is learnt.
-            continue
-        shown[entry.entity_id] = (
-            "disabled"
-            if state is None
-            else {
-                "state": state.state,
-                **{
-                    name: str(value)
-                    for name, value in state.attributes.items()
-                    if name not in ("friendly_name", "options")
-                },
-                **({"category": str(entry.entity_category)} if entry.entity_category else {}),
-            }
-        )
+        assert state
+        shown[entry.entity_id] = {
+            "state": state.state,
+            **{
+                str(name): str(value)
+                for name, value in state.attributes.items()
+                if name not in ("friendly_name", "options")
+            },
+            "category": str(entry.entity_category) if entry.entity_category else None,
+            "enabled": entry.unique_id not in disabled,
+        }
     assert shown == snapshot
