@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 import json
+import re
 import time
 
-from playwright.async_api import ConsoleMessage, Page, Route, async_playwright
+from playwright.async_api import ConsoleMessage, Page, async_playwright
 
 from demo.home import Home
 
@@ -14,16 +15,23 @@ PATIENCE = 30_000
 """Milliseconds after which what should be on the page is missing."""
 
 # Nothing of its own: no sandbox (it needs rights that a container lacks), no graphics card, no
-# requests for updates.
+# requests for updates, no host but this machine.
 _ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-# The logos of other integrations come from the internet.
-_NO_LOGO = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
+# Home Assistant fetches the logos of other integrations from the internet.
+_LOGOS = "/api/brands/integration/"
+_LOGO_RULES = (
+    {"urlPattern": f"http://*:*{_LOGOS}dsmr/*", "block": False},
+    {"urlPattern": f"http://*:*{_LOGOS}*", "block": True},
+)
+# The browser drops a request while a network interface of this machine comes or goes.
+_NO_ERRORS = re.compile(r"ERR_NETWORK_CHANGED|ERR_BLOCKED_BY_CLIENT")
 
 
 @dataclass
@@ -39,21 +47,18 @@ class Tab:
     errors: list[str] = field(default_factory=list)
 
     def note(self, message: ConsoleMessage) -> None:
-        """Keep an error of the console; not that this machine's network interfaces have changed."""
-        if message.type == "error" and "ERR_NETWORK_CHANGED" not in message.text:
+        """Keep an error of the console, unless it is of this machine's making."""
+        if message.type == "error" and not _NO_ERRORS.search(message.text):
             self.errors.append(f"{message.text} ({message.location['url']})")
 
 
 @asynccontextmanager
-async def open_tab(
-    chromium: str, home: Home, *, width: int = 1280, height: int = 900
-) -> AsyncIterator[Tab]:
+async def open_tab(chromium: str, home: Home, *, height: int = 900) -> AsyncIterator[Tab]:
     """Open a tab whose owner is signed in at Home Assistant; nothing is loaded yet.
 
     Args:
         chromium: the program.
         home: Home Assistant.
-        width: of the page, in pixels.
         height: of the page, in pixels.
     """
     async with async_playwright() as playwright:
@@ -65,13 +70,16 @@ async def open_tab(
             locale="en-GB",
             timezone_id="Europe/Amsterdam",
             reduced_motion="reduce",
-            viewport={"width": width, "height": height},
+            service_workers="block",
+            viewport={"width": 1280, "height": height},
         )
         context.set_default_timeout(PATIENCE)
         await context.add_init_script(f"localStorage.hassTokens = {json.dumps(_signed_in(home))}")
-        await context.route(lambda url: not url.startswith(home.url), _abort)
-        await context.route("**/api/brands/**", _logo)
         tab = Tab(await context.new_page())
+        # Not with Playwright's routes: they switch the browser's cache off.
+        browser_tools = await context.new_cdp_session(tab.page)
+        await browser_tools.send("Network.enable")
+        await browser_tools.send("Network.setBlockedURLs", {"urlPatterns": _LOGO_RULES})
         tab.page.on("console", tab.note)
         tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
         try:
@@ -93,14 +101,3 @@ def _signed_in(home: Home) -> str:
             "expires": (time.time() + 86400) * 1000,
         }
     )
-
-
-async def _abort(route: Route) -> None:
-    await route.abort()
-
-
-async def _logo(route: Route) -> None:
-    if "/dsmr/" in route.request.url:
-        await route.continue_()
-    else:
-        await route.fulfill(body=_NO_LOGO, content_type="image/svg+xml")
