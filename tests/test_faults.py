@@ -8,7 +8,8 @@ import pytest
 
 from custom_components.dsmr.derivation import Derivation
 from custom_components.dsmr.lines import LineReader
-from custom_components.dsmr.models import Counters
+from custom_components.dsmr.models import Cause, Counters
+from custom_components.dsmr.reader import SHORTEST_SILENCE
 from custom_components.dsmr.registers import Register
 from custom_components.dsmr.telegram import Decoder
 from custom_components.dsmr.versions import VERSIONS
@@ -90,5 +91,28 @@ def test_noise_that_looks_like_a_telegram_is_none_where_there_is_no_checksum(lin
             assert reading.losses() >= 1
             line.send(telegram_of("iskra-me382"))
             assert reading.counters.telegrams == 1
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+@pytest.mark.parametrize(
+    "passes",
+    [
+        pytest.param(7, id="before it is left"),
+        pytest.param(20, id="after it was", marks=pytest.mark.logs("Telegrams come from")),
+    ],
+)
+def test_a_line_that_damages_most_telegrams_teaches_no_patience(line: Line, passes: int) -> None:
+    async def test() -> None:
+        damaged = AM550.replace(b"(00.461*kW)", b"(00.462*kW)")
+        async with Reading() as reading:
+            for second in range(10 * passes):
+                line.send(AM550 if second % passes == 0 else damaged)
+                await passed(1)
+            line.send(AM550)
+            assert reading.cause() is None
+            await passed(SHORTEST_SILENCE + 1)
+            assert reading.cause() is Cause.SILENT
 
     run(test())

@@ -150,12 +150,12 @@ class _Fruitless:
     """What has come since the last telegram that passed, or since the last loss.
 
     Attributes:
-        bytes: how many bytes have.
+        bytes: whether any byte has.
         damaged: whether a telegram has whose bytes are not those that the meter sent.
         sealed: whether an encrypted one has, where there is no key.
     """
 
-    bytes: int = 0
+    bytes: bool = False
     damaged: bool = False
     sealed: bool = False
 
@@ -228,6 +228,8 @@ class Reader:
         self._waiting_since = 0.0
         self._doubt_since = 0.0
         self._has_searched = False
+        # Bytes since the last telegram that passed.
+        self._unread = 0
         self._gaps: deque[float] = deque(maxlen=GAPS)
         self._available = True
         self._said: set[tuple[str, type[Exception]]] = set()
@@ -354,12 +356,13 @@ class Reader:
         late = now - self._doubt_since >= DOUBT
         told = self._has_searched or self.looks_like is not None
         again = self.connection.detects or not told
-        return again and self._fruitless.bytes > 0 and late
+        return again and self._fruitless.bytes and late
 
     def received(self, data: bytes) -> None:
         """Take bytes from the port."""
         now = asyncio.get_running_loop().time()
-        self._fruitless.bytes += len(data)
+        self._fruitless.bytes = True
+        self._unread += len(data)
         if self._packets is not None:
             data = self._packets.feed(data)
         for frame in self._plain.feed(data):
@@ -455,7 +458,8 @@ class Reader:
         self._has_searched = False
         self._refused = 0
         # A pause in which telegrams were damaged is not one that the meter makes.
-        is_pause = self._fruitless.bytes < 1.5 * len(self.heard[-1][1])
+        is_pause = self._unread < 1.5 * len(self.heard[-1][1])
+        self._unread = 0
         self._fruitless = _Fruitless()
         if self.telegram_at is not None and now > self.telegram_at and is_pause:
             self._gaps.append(now - self.telegram_at)
