@@ -108,9 +108,8 @@ async def test_a_meter_is_added_by_its_address_alone(hass: HomeAssistant, gatewa
         "serial_id_gas": GAS,
     }
     assert added["result"].unique_id == SERIAL
-    await gateway.connected()
-    gateway.send(AM550)
-    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    async with gateway.sending(AM550):
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
 
 
 async def test_a_meter_at_a_serial_line_is_known_by_its_adapter(
@@ -277,9 +276,8 @@ async def test_a_meter_that_encrypts_asks_for_its_key(
     assert added["data"]["encryption_key"] == KEY
     assert added["data"]["dsmr_version"] == "MSn"
     assert added["result"].unique_id == SMARTY_SERIAL
-    await gateway.connected()
-    gateway.send(sent)
-    await state_of(hass, "sensor.gas_meter_gas_consumption", "4920.183")
+    async with gateway.sending(sent):
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "4920.183")
 
 
 async def test_a_version_that_is_encrypted_asks_for_the_key_first(
@@ -319,9 +317,8 @@ async def test_a_meter_moves_to_another_port_and_keeps_all(
         "serial_id": SERIAL,
         "serial_id_gas": GAS,
     }
-    await second_gateway.connected()
-    second_gateway.send(AM550)
-    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    async with second_gateway.sending(AM550):
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
 
 
 async def test_the_port_that_the_meter_has_itself_can_be_probed(
@@ -361,9 +358,8 @@ async def test_a_meter_that_was_replaced_gives_its_entities_to_the_new_one(
     old = telegram_of("kaifa-e0026-v42")
     entry = entry_for("4", old, port=at(gateway))
     await set_up_entry(hass, entry)
-    await gateway.connected()
-    gateway.send(old)
-    await state_of(hass, "sensor.gas_meter_gas_consumption", "6944.172")
+    async with gateway.sending(old):
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "6944.172")
     before = {
         entity.entity_id
         for entity in er.async_entries_for_config_entry(entity_registry, entry.entry_id)
@@ -375,9 +371,8 @@ async def test_a_meter_that_was_replaced_gives_its_entities_to_the_new_one(
     done = await give(hass, form, {})
     assert done["reason"] == "reconfigure_successful"
     await hass.async_block_till_done()
-    await gateway.connected()
-    gateway.send(AM550)
-    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    async with gateway.sending(AM550):
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
     assert entry.unique_id == SERIAL
     power = entity_registry.async_get("sensor.electricity_meter_power_consumption")
     gas = entity_registry.async_get("sensor.gas_meter_gas_consumption")
