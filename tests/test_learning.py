@@ -5,7 +5,9 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.entity import Entity
 from homeassistant.util import dt as dt_util
+import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.dsmr.const import YAML_PORTS
@@ -177,3 +179,53 @@ async def test_a_line_that_nobody_knows_is_kept_by_a_sensor_that_is_disabled(
     assert entry
     assert entry.disabled_by is er.RegistryEntryDisabler.INTEGRATION
     assert hass.data[YAML_PORTS]["yaml"].reader.counters.unreadable_lines == 0
+
+
+@pytest.mark.parametrize(
+    ("type_", "reading", "shown"),
+    [
+        ("002", "(00123.456*kWh)", {"second_meter_consumption": "123.456"}),
+        ("003", "(00123.456*m3)", {"gas_consumption": "123.456"}),
+        ("004", "(00123.456*GJ)", {"heat_consumption": "123.456"}),
+        ("012", "(00123.456*m3)", {"heat_consumption": "123.456"}),
+        ("006", "(00123.456*m3)", {"water_consumption": "123.456"}),
+        ("007", "(00123456*l)", {"water_consumption": "123.456"}),
+        ("010", "(00123.456*GJ)", {"cooling_consumption": "123.456"}),
+        ("011", "(00123456*MJ)", {"cooling_consumption": "123.456"}),
+        ("013", "(00123.456*GJ)", {"cooling_consumption": "123.456"}),
+    ],
+)
+@pytest.mark.parametrize("version", ["4", "5", "5B"])
+async def test_a_meter_of_each_type_that_is_paired_later_is_shown_with_all_that_it_says(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    type_: str,
+    reading: str,
+    shown: dict[str, str],
+) -> None:
+    monkeypatch.setattr(Entity, "entity_registry_enabled_default", True)
+    models = {"4": "landisgyr-e350", "5": "lithuania-eso", "5B": "fluvius-t211"}
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": version})
+    await gateway.connected()
+    alone = edited(telegram_of(models[version]), o0_1_24_1_0="", o0_1_96_1_1="", o0_1_24_2_3="")
+    gateway.send(alone)
+    await state_of(hass, "sensor.smart_meter_connection", "receiving")
+    body = alone.rpartition(b"!")[0].decode()
+    lines = (
+        f"0-2:24.1.0({type_})\r\n0-2:96.1.0(4731)\r\n0-2:24.4.0(1)\r\n"
+        f"0-2:24.2.1(261112070000W){reading}\r\n0-2:24.9.9(ABC)\r\n!0000\r\n"
+    )
+    gateway.send(edited((body + lines).encode()))
+    ((name, state),) = shown.items()
+    await until(lambda: hass.states.get(f"sensor.{name}") is not None)
+    await state_of(hass, f"sensor.{name}", state)
+    await hass.async_block_till_done()
+    kind = name.rpartition("_")[0]
+    assert value_of(hass, f"sensor.{kind}_reading_time").startswith("2026-11-12T")
+    positions = {"connected", "open"}
+    position = "switch" if type_ == "002" else "valve"
+    assert value_of(hass, f"sensor.{kind}_{position}_position") in positions
+    (unknown,) = (s for s in hass.states.async_all("sensor") if "obis_24_9_9" in s.entity_id)
+    assert unknown.state == "ABC"

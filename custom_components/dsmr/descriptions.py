@@ -195,7 +195,7 @@ def _of_mbus(
     mbus: tuple[MBusType, ...], key: str, yaml_name: str, **rest: Any
 ) -> DSMRSensorDescription:
     return DSMRSensorDescription(
-        key=key, translation_key=key, yaml_name=yaml_name, mbus=mbus, **rest
+        key=key, yaml_name=yaml_name, mbus=mbus, **{"translation_key": key, **rest}
     )
 
 
@@ -352,12 +352,22 @@ SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
              **_HIDDEN),
     _of_mbus(_HEATING, "heat_reading_time", "Heat reading time", obis=MBUS_READING, **_TIME,
              **_HIDDEN),
+    _of_mbus(_COOLING, "cooling_reading_time", "Cooling reading time", obis=MBUS_READING, **_TIME,
+             **_HIDDEN, translation_key="heat_reading_time"),
+    _of_mbus((MBusType.ELECTRICITY,), "slave_electricity_reading_time",
+             "Second meter reading time", obis=MBUS_READING, **_TIME, **_HIDDEN,
+             translation_key="heat_reading_time"),
     _of_mbus((MBusType.GAS,), "gas_valve_position", "Gas valve position", obis="24.4.0", **_VALVE,
              **_DIAGNOSTIC),
     _of_mbus(_WATER, "water_valve_position", "Water valve position", obis="24.4.0", **_VALVE,
              **_DIAGNOSTIC),
     _of_mbus(_HEATING, "heat_valve_position", "Heat valve position", obis="24.4.0", **_VALVE,
              **_DIAGNOSTIC),
+    _of_mbus(_COOLING, "cooling_valve_position", "Cooling valve position", obis="24.4.0",
+             **_VALVE, **_DIAGNOSTIC, translation_key="heat_valve_position"),
+    _of_mbus((MBusType.ELECTRICITY,), "slave_electricity_switch_position",
+             "Second meter switch position", obis="24.4.0", **_SWITCH, **_DIAGNOSTIC,
+             translation_key="switch_position"),
 )
 # fmt: on
 
