@@ -42,10 +42,15 @@ def _value(reading: Reading | None) -> Decimal | None:
 
 def _net(inputs: tuple[Reading | None, ...]) -> Reading | None:
     """Imported minus exported: positive is taken from the grid."""
-    imported, exported = map(_value, inputs)
-    if imported is None or exported is None:
+    imported, exported = inputs
+    if (
+        imported is None
+        or exported is None
+        or not isinstance(imported.value, Decimal)
+        or not isinstance(exported.value, Decimal)
+    ):
         return None
-    return Reading(imported - exported, "kW")
+    return Reading(imported.value - exported.value, "kW")
 
 
 def _total(inputs: tuple[Reading | None, ...]) -> Reading | None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
 import re
 from typing import NamedTuple
 
@@ -16,12 +17,19 @@ from .versions import OTHERS, Version
 # in the standards of DSMR 4 also have C:D.E and A-B:C.D.E.F.
 _REFERENCE = re.compile(r"(\d+)-(\d+):(\d+)[.:](\d+\.\d+)(?:[*.]\d+)?[ ]*")
 
+# Lines of which nothing changes but the number, or the minutes and seconds of the hour.
+_NUMBER = re.compile(rb"([^(]+\()\d+(?:\.\d*)?(\*(\w+)\)\s*)")
+_TIME = re.compile(rb"([^(]+\(\d{8})(\d\d)(\d\d)([SW]?\)\s*)")
+
 # Lines of noise that are named in the log, each once; afterwards they are only counted.
 _MOST_LOGGED = 20
 # Lines that are counted each by itself: one whose very reference is damaged is another each time.
 _MOST_COUNTED = 200
 # References of which it is remembered how their lines are read: three times what any meter sends.
 _MOST_FORMS = 300
+
+
+type _Again = Callable[[bytes], Reading | None]
 
 
 class Line(NamedTuple):
@@ -33,6 +41,8 @@ class Line(NamedTuple):
         reading: its value.
         error: why it can't be read, or "".
         odd: where it is counted that it can't be read or that no specification knows it, or None.
+        again: reads a later line that differs by its number alone, or its minutes and seconds, and
+            returns None for another one; or None for a line of which not only that changes.
     """
 
     channel: int
@@ -40,6 +50,7 @@ class Line(NamedTuple):
     reading: Reading
     error: str = ""
     odd: OddLine | None = None
+    again: _Again | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +102,7 @@ class LineReader:
             key = ReadingKey(ELECTRICITY, MONTH_END)
         if not form.is_known:
             odd = self._odd(form.reference, _text(raw))
-        return Line(form.channel, key, reading, "", odd)
+        return Line(form.channel, key, reading, "", odd, None if odd else _again(raw, reading))
 
     def _form(self, head: bytes) -> _Form | None:
         reference = _REFERENCE.fullmatch(head.decode("latin-1").strip())
@@ -130,6 +141,40 @@ class LineReader:
             lines[reference] = odd
         odd.text, odd.reason = text, reason
         return odd
+
+
+def _again(raw: bytes, reading: Reading) -> _Again | None:
+    """Return what reads later lines like this one: nearly all that change are."""
+    value, unit = reading.value, reading.unit
+    if isinstance(value, Decimal) and (line := _NUMBER.fullmatch(raw)):
+        # In another unit than the one for its quantity, a number is not the value.
+        return _number_again(line[1], line[2], unit) if line[3].decode() == unit else None
+    if isinstance(value, datetime) and (line := _TIME.fullmatch(raw)):
+        hour = value - timedelta(minutes=int(line[2]), seconds=int(line[3]))
+        return _time_again(line[1], line[4], hour)
+    return None
+
+
+def _number_again(start: bytes, end: bytes, unit: str | None) -> _Again:
+    def read(raw: bytes) -> Reading | None:
+        number = raw[len(start) : -len(end)]
+        if raw.startswith(start) and raw.endswith(end) and number.replace(b".", b"", 1).isdigit():
+            return Reading(Decimal(number.decode()), unit)
+        return None
+
+    return read
+
+
+def _time_again(start: bytes, end: bytes, hour: datetime) -> _Again:
+    def read(raw: bytes) -> Reading | None:
+        time = raw[len(start) : -len(end)]
+        if raw.startswith(start) and raw.endswith(end) and time.isdigit():
+            minute, second = divmod(int(time), 100)
+            if minute < 60 and second < 60:
+                return Reading(hour + timedelta(minutes=minute, seconds=second))
+        return None
+
+    return read
 
 
 def _text(raw: bytes) -> str:

@@ -104,23 +104,17 @@ class Decoder:
 
     def _follow(self, raw: list[bytes], changed: Sequence[int], now: float) -> Telegram | None:
         """Read the lines that changed since the last telegram, if only their values did."""
-        lines = []
-        for index in changed:
-            key, before = self._keys[index], self._lines[index]
-            if key is None or before is None:
-                return None
-            line = self._reader.read(raw[index])
-            if line.error or line.key != before.key or line.channel != before.channel:
-                return None
-            lines.append((index, key, line))
+        news = self._news(raw, changed)
+        if news is None:
+            return None
+        self._raw = raw
         last = self._telegram
         readings = dict(last.readings)
         followed = set()
-        for index, key, line in lines:
-            self._raw[index], self._lines[index] = raw[index], line
-            self._sent[key] = line.reading
+        for key, reading in news:
+            self._sent[key] = reading
             if key not in self._registers:
-                readings[key] = line.reading
+                readings[key] = reading
                 followed.add(key)
         for key in self._counting:
             reading = self._registers[key].believe(self._sent[key], now)
@@ -135,6 +129,24 @@ class Decoder:
         if any((key in readings) != (key in contents.keys) for key in derived):
             contents = Contents(frozenset(readings), contents.meters)
         return Telegram(last.header, readings, contents, last.readings, followed | derived)
+
+    def _news(
+        self, raw: list[bytes], changed: Sequence[int]
+    ) -> list[tuple[ReadingKey, Reading]] | None:
+        """Return what the lines that changed say, if they are about the same as before."""
+        news = []
+        for index in changed:
+            key, before = self._keys[index], self._lines[index]
+            if key is None or before is None:
+                return None
+            reading = before.again(raw[index]) if before.again else None
+            if reading is None:
+                line = self._reader.read(raw[index])
+                if line.error or line.key != before.key or line.channel != before.channel:
+                    return None
+                self._lines[index], reading = line, line.reading
+            news.append((key, reading))
+        return news
 
     def _read(self, raw: list[bytes], now: float) -> Telegram:
         """Read all lines."""
