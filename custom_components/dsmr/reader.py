@@ -6,24 +6,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 import errno
-from socket import gaierror
 from statistics import median_low
 import traceback
-from typing import Final, override
+from typing import override
 
-from serialx import (
-    BaseSerialTransport,
-    SerialException,
-    UnsupportedSetting,
-    create_serial_connection,
-)
-from serialx.platforms.serial_rfc2217 import RFC2217SerialTransport
-from serialx.platforms.serial_rfc2217.types import (
-    Rfc2217Command,
-    SetLinestateMaskCmd,
-    SetModemstateMaskCmd,
-)
+from serialx import SerialException, UnsupportedSetting, create_serial_connection
 
+from .causes import WORDS, cause_of
 from .const import LOGGER
 from .decryption import Decryption, DecryptionError
 from .detection import Search, recognise
@@ -38,6 +27,7 @@ from .models import (
     Telegram,
     TelegramReceived,
 )
+from .rfc2217 import transport_of
 from .telegram import ChecksumError, Decoder
 from .versions import OTHERS, SerialSettings, Version
 
@@ -70,61 +60,9 @@ DOUBT = 60.0
 """Seconds without a telegram, though bytes come, after which a version that was found out before is
 looked for again."""
 
-_CAUSES: Final = {
-    errno.ENOENT: Cause.NO_SUCH_PORT,
-    errno.ENODEV: Cause.NO_SUCH_PORT,
-    errno.ENXIO: Cause.NO_SUCH_PORT,
-    errno.EACCES: Cause.NO_PERMISSION,
-    errno.EPERM: Cause.NO_PERMISSION,
-    errno.EBUSY: Cause.BUSY,
-    errno.ECONNREFUSED: Cause.REFUSED,
-    errno.EHOSTUNREACH: Cause.UNREACHABLE,
-    errno.EHOSTDOWN: Cause.UNREACHABLE,
-    errno.ENETUNREACH: Cause.UNREACHABLE,
-    errno.ENETDOWN: Cause.UNREACHABLE,
-    errno.ETIMEDOUT: Cause.UNREACHABLE,
-}
-_WORDS: Final = {
-    Cause.NO_SUCH_PORT: "there is no such port",
-    Cause.NO_PERMISSION: "the port may not be opened",
-    Cause.BUSY: "another program has the port",
-    Cause.HELD: "it is set up twice",
-    Cause.REFUSED: "the host refuses the connection",
-    Cause.UNREACHABLE: "the host can't be reached",
-    Cause.NOT_READY: "what opens the port is not there yet",
-    Cause.FAILED: "the port can't be opened",
-    Cause.LOST: "the connection was lost",
-    Cause.SILENT: "nothing comes at all",
-    Cause.NO_TELEGRAM: "bytes come, but no telegram",
-    Cause.CHECKSUM: "the telegrams are damaged",
-    Cause.WRONG_VERSION: "the telegrams are of another version",
-    Cause.NO_KEY: "the telegrams are encrypted, and there is no key",
-    Cause.WRONG_KEY: "the key does not fit",
-    Cause.UNEXPECTED: "that should not happen",
-}
-
 
 class SilentError(Exception):
     """The port is open, and no telegram comes."""
-
-
-class _RFC2217Transport(RFC2217SerialTransport):
-    """RFC 2217, also where the server does not acknowledge all commands.
-
-    serialx asks to be notified of changes of modem and line state and waits for an acknowledgement.
-    ser2net (4.3.11) takes the two commands, begins to notify, and acknowledges neither. Nobody here
-    wants to know the states.
-    """
-
-    @override
-    async def _send_and_wait(self, cmd: Rfc2217Command) -> Rfc2217Command:
-        if isinstance(cmd, (SetModemstateMaskCmd, SetLinestateMaskCmd)):
-            self._send_command(cmd)
-            return cmd
-        return await super()._send_and_wait(cmd)
-
-
-_TRANSPORTS: Final[dict[str, type[BaseSerialTransport]]] = {"rfc2217": _RFC2217Transport}
 
 
 class _Protocol(asyncio.Protocol):
@@ -295,7 +233,7 @@ class Reader:
                 byte_size=self._serial.byte_size,
                 parity=self._serial.parity,
                 connect_timeout=CONNECT_TIMEOUT,
-                transport_cls=_TRANSPORTS.get(_scheme(self.connection.url)),
+                transport_cls=transport_of(self.connection.url),
             )
         try:
             self._is_open = True
@@ -365,9 +303,11 @@ class Reader:
         self._unread += len(data)
         if self._packets is not None:
             data = self._packets.feed(data)
-        for frame in self._plain.feed(data):
+        frames = self._plain.feed(data)
+        for frame in frames:
             self._take(frame, now)
-        for sealed in self._encrypted.feed(data):
+        # Bytes that end a plain telegram are none of an encrypted one.
+        for sealed in () if frames else self._encrypted.feed(data):
             for frame in self._opened(sealed):
                 self._take(frame, now, encrypted=True)
         if self._search is None or self._protocol is None:
@@ -487,23 +427,14 @@ class Reader:
             return self._diagnosis()
         if isinstance(error, self._not_ready):
             return Cause.NOT_READY
-        if isinstance(error, gaierror):
-            return Cause.UNREACHABLE
-        cause = _CAUSES.get(getattr(error, "errno", None) or 0)
-        if cause is not None:
-            return cause
-        if self._is_open:
-            return Cause.LOST
-        # Not every way to a network port tells the number of its error.
-        network = isinstance(error, (TimeoutError, ConnectionError))
-        return Cause.UNREACHABLE if network else Cause.FAILED
+        return cause_of(error, is_open=self._is_open)
 
     def _lost(self, cause: Cause, error: BaseException) -> None:
         self.cause = cause
         text = self.connection.without_secrets(str(error))
         if not text or cause is Cause.UNEXPECTED:
             text = f"{type(error).__name__}: {text}".rstrip(": ")
-        self.counters.last_cause = f"{text} ({_WORDS[cause]})"
+        self.counters.last_cause = f"{text} ({WORDS[cause]})"
         if self._available:
             self._available = False
             LOGGER.warning(
@@ -533,9 +464,3 @@ def _is_of_settings(error: Exception) -> bool:
     """
     invalid = getattr(error, "errno", None) == errno.EINVAL
     return invalid or isinstance(error, (SilentError, UnsupportedSetting))
-
-
-def _scheme(url: str) -> str:
-    """Return how a URL begins, also one that makes no sense; "" for a device."""
-    scheme, separator, _ = url.partition("://")
-    return scheme.lower() if separator else ""

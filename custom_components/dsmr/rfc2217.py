@@ -1,0 +1,32 @@
+"""How does a serial port server take its settings from here (RFC 2217)?"""
+
+from typing import override
+
+from serialx import BaseSerialTransport
+from serialx.platforms.serial_rfc2217 import RFC2217SerialTransport
+from serialx.platforms.serial_rfc2217.types import (
+    Rfc2217Command,
+    SetLinestateMaskCmd,
+    SetModemstateMaskCmd,
+)
+
+
+class _Transport(RFC2217SerialTransport):
+    """RFC 2217, also where the server does not acknowledge all commands.
+
+    serialx asks to be notified of changes of modem and line state and waits for an acknowledgement.
+    ser2net (4.3.11) takes the two commands, begins to notify, and acknowledges neither. Nobody here
+    wants to know the states.
+    """
+
+    @override
+    async def _send_and_wait(self, cmd: Rfc2217Command) -> Rfc2217Command:
+        if isinstance(cmd, (SetModemstateMaskCmd, SetLinestateMaskCmd)):
+            self._send_command(cmd)
+            return cmd
+        return await super()._send_and_wait(cmd)
+
+
+def transport_of(url: str) -> type[BaseSerialTransport] | None:
+    """Return with what serialx is to open a port, or None for what it takes by itself."""
+    return _Transport if url.lower().startswith("rfc2217://") else None
