@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from homeassistant.core import HomeAssistant
 import pytest
 
 from custom_components.dsmr.descriptions import DIAGNOSTIC_LINES, SENSORS
@@ -15,7 +16,8 @@ from custom_components.dsmr.obis import MBUS_READING
 from custom_components.dsmr.telegram import Decoder
 from custom_components.dsmr.versions import OTHERS, VERSIONS
 
-from .parts import edited, telegram_of
+from .meter import MODELS
+from .parts import Gateway, edited, set_up, state_of, telegram_of
 from .test_telegram import Meter
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
@@ -181,9 +183,7 @@ def shown(version: str, telegram: bytes, obis: str, zone: ZoneInfo = AMSTERDAM) 
 
 def model_of(version: str) -> bytes:
     """Return the telegram of a meter of a version."""
-    models = {"4": "landisgyr-e350", "5S": "aidon-6534", "5L": "smarty-t210d"}
-    others = {"5": "iskra-am550", "5EONHU": "sagemcom-hungary", "ISKRA_IE": "iskra-ie5"}
-    return telegram_of((models | others)[version])
+    return telegram_of(next(model for model in MODELS if MODELS[model].version == version))
 
 
 @pytest.mark.parametrize(
@@ -468,3 +468,49 @@ def test_any_meter_may_send_what_only_others_are_known_to_send() -> None:
         if obis not in OTHERS.electricity
     }
     assert unknown == set()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_gas_meter_may_be_paired_with_a_meter_of_any_version(model: str) -> None:
+    version = MODELS[model].version
+    lines = [
+        "0-4:24.1.0(003)",
+        "0-4:96.1.0(4731)",
+        "0-4:24.2.1(261112070000W)(00007.000*m3)",
+    ]
+    meter = Meter(version)
+    before = meter.says(telegram_of(model)).contents.meters
+    text = telegram_of(model).decode("latin-1").replace("\r\n(", "(").encode("latin-1")
+    telegram = meter.says(with_lines(text, *lines))
+    (paired,) = set(telegram.contents.meters) - set(before)
+    assert (paired.type, paired.identity) == (MBusType.GAS, "4731")
+    assert telegram.readings[ReadingKey("4731", MBUS_READING)].value == Decimal(7)
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "name"),
+    [
+        ("5", "0001", "low"),
+        ("5", "0002", "normal"),
+        ("5B", "0001", "normal"),
+        ("5B", "0002", "low"),
+        ("5EONHU", "TARIFF 1", "normal"),
+        ("5EONHU", "0002", "low"),
+        ("ISKRA_IE", "0001", "normal"),
+        ("5", "0003", "tariff_3"),
+        ("5EONHU", "0004", "tariff_4"),
+        ("5", "0000", "unknown"),
+        ("5", "0005", "unknown"),
+    ],
+)
+async def test_a_tariff_is_called_as_in_its_country_and_its_code_stands_beside_it(
+    hass: HomeAssistant, gateway: Gateway, version: str, code: str, name: str
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": version})
+    await gateway.connected()
+    gateway.send(with_lines(model_of(version), f"0-0:96.14.0({code})"))
+    await state_of(hass, "sensor.smart_meter_connection", "receiving")
+    await state_of(hass, "sensor.power_tariff", name)
+    state = hass.states.get("sensor.power_tariff")
+    assert state
+    assert state.attributes["code"] == code
