@@ -164,8 +164,8 @@ async def _mistake_in_an_entity(_: HomeAssistant, port: Port) -> None:
     port.showing_fails, port.mistaken = True, MISTAKEN
     await asyncio.sleep(_seconds(port))
     port.showing_fails = False
-    # The value that it was told and did not show, it is not told again: until another comes.
-    await asyncio.sleep(60 + port.record.window)
+    # What it did not show it is told again with the next telegram.
+    await asyncio.sleep(port.record.window)
     port.mistaken = ""
 
 

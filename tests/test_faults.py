@@ -47,7 +47,6 @@ def once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
     ("owner", "name", "sent_before"),
     [
         (LineReader, "read", 0),
-        (LineReader, "read", 2),
         (Register, "believe", 0),
         (Register, "believe", 2),
         (Derivation, "add", 0),

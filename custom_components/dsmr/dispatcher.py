@@ -4,11 +4,15 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from .const import LOGGER
 from .models import Contents, Disconnected, Event, Reading, ReadingKey, Telegram, TelegramReceived
 
 type Unsubscribe = Callable[[], None]
+
+# What was told last to a listener that raised: no telegram has it.
+_UNTOLD: Final = Reading(None, "told to nobody")
 
 
 @dataclass(eq=False, slots=True)
@@ -49,6 +53,7 @@ class DSMR:
         self._waiting: dict[_Listener, None] = {}
         self._contents_listeners: list[Callable[[Contents], None]] = []
         self._loss_listeners: list[Callable[[None], None]] = []
+        self._failed: set[Callable[..., None]] = set()
         self._told_at = -time_between_update
         self._timer: asyncio.TimerHandle | None = None
 
@@ -76,6 +81,7 @@ class DSMR:
         def stop() -> None:
             listener.active = False
             self._waiting.pop(listener, None)
+            self._failed.discard(callback)
             self._listeners[key].remove(listener)
 
         return stop
@@ -167,14 +173,23 @@ class DSMR:
         self._waiting.pop(listener, None)
         listener.told_in = self.telegram
         listener.told = self.telegram.readings.get(listener.key) if self.telegram else None
-        self._call(listener.callback, listener.told)
+        told = self._call(listener.callback, listener.told)
+        if not told and listener.active and self.telegram is not None:
+            # It is told again, with the next telegram at the earliest.
+            listener.told = _UNTOLD
+            self._waiting[listener] = None
 
-    def _call[T](self, callback: Callable[[T], None], value: T) -> None:
+    def _call[T](self, callback: Callable[[T], None], value: T) -> bool:
+        """Call back, and return whether that went well. An error is logged once for each."""
         try:
             callback(value)
         except Exception:
             # One listener's error must not cost the others their value.
-            LOGGER.exception("Unexpected error in %s", callback)
+            if callback not in self._failed:
+                self._failed.add(callback)
+                LOGGER.exception("Unexpected error in %s", callback)
+            return False
+        return True
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
