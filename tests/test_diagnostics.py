@@ -175,14 +175,16 @@ async def test_nobody_learns_which_meter_it_is(
 
 async def test_nobody_learns_the_key(hass: HomeAssistant, gateway: Gateway) -> None:
     port = f"socket://127.0.0.1:{gateway.port}"
-    entry = entry_for("MSn", SMARTY, port=port, encryption_key=KEY)
+    keys = {"encryption_key": KEY, "authentication_key": KEY[::-1]}
+    entry = entry_for("MSn", SMARTY, port=port, **keys)
     await set_up_entry(hass, entry)
     await gateway.connected()
-    gateway.send(encrypted(SMARTY, bytes.fromhex(KEY)))
+    gateway.send(encrypted(SMARTY, *map(bytes.fromhex, keys.values())))
     await state_of(hass, "sensor.gas_meter_gas_consumption", "4920.183")
     said = json.dumps(await diagnostics(hass, entry))
-    assert KEY not in said.lower()
-    assert f'"encryption_key": "{REDACTED}"' in said
+    for name, key in keys.items():
+        assert key not in said.lower()
+        assert f'"{name}": "{REDACTED}"' in said
 
 
 async def test_the_diagnostics_of_a_device_are_about_its_meter(

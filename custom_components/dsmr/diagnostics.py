@@ -10,7 +10,13 @@ from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import DeviceEntry
 
-from .const import CONF_ENCRYPTION_KEY, CONF_SERIAL_ID, CONF_SERIAL_ID_GAS, DEFAULT_PRECISION
+from .const import (
+    CONF_AUTHENTICATION_KEY,
+    CONF_ENCRYPTION_KEY,
+    CONF_SERIAL_ID,
+    CONF_SERIAL_ID_GAS,
+    DEFAULT_PRECISION,
+)
 from .entity import EntryIdentity
 from .line import read_text
 from .models import ELECTRICITY, OddLine, Telegram
@@ -30,6 +36,7 @@ _NUMBER: Final = re.compile(r"\d{6,}")
 _UNTOLD: Final = re.compile(
     r"(?<![0-9A-Za-z.])(?!\d{12}[SW]?\b)(?=[A-Za-z]*\d)[0-9A-Za-z]{8,}(?![0-9A-Za-z.*])"
 )
+_KEYS: Final = frozenset({CONF_AUTHENTICATION_KEY, CONF_ENCRYPTION_KEY})
 # A shorter one may be anything else.
 _SHORTEST_SECRET: Final = 4
 # The identifiers that some meters send for none are of zeros.
@@ -84,8 +91,7 @@ async def async_get_device_diagnostics(
 def _entry(entry: DsmrConfigEntry) -> dict[str, Any]:
     data: dict[str, Any] = {**entry.data, CONF_PORT: entry.runtime_data.reader.connection.name}
     data.pop(CONF_HOST, None)
-    if CONF_ENCRYPTION_KEY in data:
-        data[CONF_ENCRYPTION_KEY] = REDACTED
+    data |= dict.fromkeys(_KEYS & data.keys(), REDACTED)
     return {"data": data, "options": dict(entry.options)}
 
 
@@ -93,7 +99,6 @@ def _port(hass: HomeAssistant, port: P1Port) -> dict[str, Any]:
     reader = port.reader
     counters = asdict(reader.counters)
     del counters["odd_lines"]
-    heard_at = reader.heard[-1][0] if reader.heard else None
     return {
         "version": reader.version.key,
         "looks_like": reader.looks_like.key if reader.looks_like else None,
@@ -101,8 +106,8 @@ def _port(hass: HomeAssistant, port: P1Port) -> dict[str, Any]:
         "cause": reader.cause,
         "counters": counters,
         "seconds_since_telegram": None
-        if heard_at is None
-        else round(hass.loop.time() - heard_at, 1),
+        if reader.telegram_at is None
+        else round(hass.loop.time() - reader.telegram_at, 1),
         **_odd_lines(reader.counters.odd_lines),
     }
 
@@ -181,7 +186,7 @@ def _secrets(entry: DsmrConfigEntry) -> set[str]:
             for key, reading in port.dsmr.telegram.readings.items()
             if _IDENTIFIER.fullmatch(key.obis.rpartition(":")[2])
         }
-    found = {entry.data.get(CONF_ENCRYPTION_KEY), port.reader.connection.url}
+    found = {*map(entry.data.get, _KEYS), port.reader.connection.url}
     for identifier in filter(None, identifiers):
         if not _ZEROS.fullmatch(identifier):
             found |= {identifier, read_text(identifier)}
