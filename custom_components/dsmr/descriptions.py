@@ -124,6 +124,7 @@ _FREQUENCY: Final = _MEASURED | {
 _SECONDS: Final[dict[str, Any]] = {
     "device_class": SensorDeviceClass.DURATION,
     "native_unit_of_measurement": UnitOfTime.SECONDS,
+    "suggested_display_precision": 0,
 }
 _COUNT: Final = _COUNTED | {"step": ANY_CHANGE}
 _TEXT: Final[dict[str, Any]] = {"step": ANY_CHANGE}
