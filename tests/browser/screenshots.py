@@ -9,7 +9,7 @@ import sys
 from playwright.async_api import Locator, Page, expect
 
 from demo.command import Meter, files
-from demo.home import ADDRESS, REPOSITORY, running_home
+from demo.home import ADDRESS, REPOSITORY, Home, running_home
 from demo.meter import DSMR_VERSION, running_meter
 
 from . import pages
@@ -31,6 +31,7 @@ async def main(chromium: str) -> None:
         async with running_home(files(meter)) as home:
             # The dashboard comes last: until then its graph gets something to show.
             await _set_up(chromium, port)
+            await _leave_repairs(home)
             async with open_tab(chromium, home, height=1000) as tab:
                 await tab.page.goto("/smart-meter/meter")
                 await expect(tab.page.get_by_text("m³/h")).to_be_visible()
@@ -51,6 +52,8 @@ async def _set_up(chromium: str, port: int) -> None:
         await page.set_viewport_size({"width": 860, "height": 900})
         await pages.open_device(page, "Electricity Meter")
         await expect(pages.value(page, "Net power")).to_contain_text("kW")
+        for badge in await page.locator("state-badge").all():
+            await badge.locator("path").first.wait_for(state="attached")
         await _picture(page, "device")
         await pages.open_device(page, "Gas Meter")
         await expect(pages.value(page, "Hourly gas consumption")).to_contain_text("m³/h")
@@ -59,6 +62,14 @@ async def _set_up(chromium: str, port: int) -> None:
         await page.goto("/config/energy/electricity")
         await page.get_by_text("Energy consumption (tarif 1)").wait_for()
         await _picture(page, "energy")
+
+
+async def _leave_repairs(home: Home) -> None:
+    """Say no to what Home Assistant suggests, such as to move the meter out of its YAML."""
+    for issue in (await home.command("repairs/list_issues"))["issues"]:
+        await home.command(
+            "repairs/ignore_issue", domain=issue["domain"], issue_id=issue["issue_id"], ignore=True
+        )
 
 
 async def _picture(of: Page | Locator, name: str) -> None:
