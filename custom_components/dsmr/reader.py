@@ -351,7 +351,7 @@ class Reader:
         except ChecksumError as error:
             self.counters.checksum_failures += 1
             self._fruitless.damaged = True
-            self._look(frame, now, encrypted=encrypted)
+            self._look(frame, encrypted=encrypted)
             LOGGER.debug("A telegram from %s is dropped: %s", self.connection.name, error)
         except Exception as error:
             self._unexpected(f"in a telegram from {self.connection.name}", error)
@@ -373,14 +373,11 @@ class Reader:
         """Whether a person gave the version, and the line has the settings that belong to it."""
         return not self._is_open_to_all and self._serial == self.serial
 
-    def _look(self, frame: bytes, now: float, *, encrypted: bool) -> None:
+    def _look(self, frame: bytes, *, encrypted: bool) -> None:
         """Tell whether a telegram that does not pass would pass as one of another version."""
         version = recognise(frame, encrypted=encrypted)
-        self.looks_like = None
-        if version is not self.version:
-            with suppress(ChecksumError):
-                self._decoder.of(version).decode(frame, now)
-                self.looks_like = version
+        other = version is not self.version and self._decoder.of(version).passes(frame)
+        self.looks_like = version if other else None
 
     def _settle(self, version: Version, decoder: Decoder) -> None:
         """End the search with the version of a telegram that passed, and the line as it is set."""

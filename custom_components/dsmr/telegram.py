@@ -62,6 +62,9 @@ class Decoder:
         self._reader = LineReader(version, zone, counters)
         self._seen: set[str] = set()
         self._registers: defaultdict[ReadingKey, Register] = defaultdict(Register)
+        # Where there is no checksum: what the meter sends, and what has come once.
+        self._references: set[tuple[int, ReadingKey]] = set()
+        self._strange: set[tuple[int, ReadingKey]] = set()
         self._derivation = Derivation()
         # The last telegram: its checksum, its lines as they came, how many bytes stand behind each,
         # what each says, and whose reading that is.
@@ -80,6 +83,14 @@ class Decoder:
     def of(self, version: Version) -> Decoder:
         """Return a decoder for the same meter, which has turned out to be of another version."""
         return Decoder(version, self._zone, self.counters)
+
+    def passes(self, frame: bytes) -> bool:
+        """Return whether the bytes of a telegram are those that a meter of the version sent."""
+        try:
+            self._checked(frame)
+        except ChecksumError:
+            return False
+        return True
 
     def decode(self, frame: bytes, now: float) -> Telegram:
         """Read a telegram.
@@ -156,11 +167,13 @@ class Decoder:
             self._reader.read(line) if line.strip() else None
             for line in (_joined(rest) if continued else rest)
         ]
+        if not self._version.checksum:
+            lines = self._familiar(lines)
         readings, behind = self._sorted(filter(None, lines))
         if not (readings or behind or self._version.checksum):
             raise ChecksumError("no line of it can be read")
         meters = tuple(self._add_meters(readings, behind)) if behind else ()
-        self._remember([] if continued else raw, [None, *lines], readings)
+        self._remember([] if continued or self._strange else raw, [None, *lines], readings)
         for key in self._counting:
             readings[key] = self._registers[key].believe(readings[key], now)
         self._derivation.add(readings, [meter.identity for meter in meters])
@@ -169,6 +182,21 @@ class Decoder:
         if contents.keys != readings.keys() or contents.meters != meters:
             contents = Contents(frozenset(readings), meters)
         return Telegram(printable(header[1:].decode("ascii", "replace")), readings, contents)
+
+    def _familiar(self, lines: list[Line | None]) -> list[Line | None]:
+        """Return the lines without those of references that come for the first time.
+
+        Where there is no checksum it may be the reference that was damaged. One that comes again in
+        the next telegram is the meter's, and so are all of the first telegram.
+        """
+        references = {(line.channel, line.key) for line in lines if line and not line.error}
+        strange = references - self._references if self._references else set()
+        doubted = strange - self._strange
+        self._strange = doubted
+        self._references |= references - doubted
+        return [
+            None if line and (line.channel, line.key) in doubted else line for line in lines
+        ]
 
     def _remember(
         self, raw: list[bytes], lines: list[Line | None], readings: Mapping[ReadingKey, Reading]
