@@ -8,6 +8,9 @@ So of a telegram whose lines are as long as those of the one before, only the by
 gone through.
 """
 
+from array import array
+from functools import lru_cache
+
 
 def _of_byte(byte: int) -> int:
     for _ in range(8):
@@ -26,28 +29,16 @@ def crc16(data: bytes, crc: int = 0) -> int:
     return crc
 
 
-def _zeros(length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+@lru_cache(maxsize=512)
+def _zeros(length: int) -> tuple[array[int], array[int]]:
+    """Return what so many zero bytes do to a checksum, by its low byte and by its high byte."""
     zeros = bytes(length)
-    return (
-        tuple(crc16(zeros, low) for low in range(0x100)),
-        tuple(crc16(zeros, high) for high in range(0, 0x10000, 0x100)),
-    )
-
-
-def _doubled(
-    low: tuple[int, ...], high: tuple[int, ...]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    low_twice, high_twice = (
-        tuple(low[crc & 0xFF] ^ high[crc >> 8] for crc in table) for table in (low, high)
-    )
-    return low_twice, high_twice
-
-
-# What 1, 2, 4, 8 … zero bytes do to a checksum, by its low byte and by its high byte: together they
-# make every length below 64 KiB, and no frame is longer.
-_ZEROS = [_zeros(1)]
-while len(_ZEROS) < 16:
-    _ZEROS.append(_doubled(*_ZEROS[-1]))
+    low, high = array("H", [0]), array("H", [0])
+    for bit in range(8):
+        for table, start in ((low, 0), (high, 8)):
+            of_bit = crc16(zeros, 1 << (start + bit))
+            table.extend([crc ^ of_bit for crc in table])
+    return low, high
 
 
 def crc16_of_change(before: bytes, after: bytes, behind: int) -> int:
@@ -59,13 +50,7 @@ def crc16_of_change(before: bytes, after: bytes, behind: int) -> int:
         behind: how many bytes stand behind them.
     """
     differing = (int.from_bytes(before) ^ int.from_bytes(after)).to_bytes(len(before))
-    differs_last = differing.rstrip(b"\0")
-    crc = crc16(differs_last.lstrip(b"\0"))
-    behind += len(differing) - len(differs_last)
-    for low, high in _ZEROS:
-        if behind & 1:
-            crc = low[crc & 0xFF] ^ high[crc >> 8]
-        behind >>= 1
-        if not behind:
-            break
-    return crc
+    begun = differing.rstrip(b"\0")
+    crc = crc16(begun.lstrip(b"\0"))
+    low, high = _zeros(behind + len(differing) - len(begun))
+    return low[crc & 0xFF] ^ high[crc >> 8]

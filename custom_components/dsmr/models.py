@@ -113,8 +113,7 @@ class Contents(NamedTuple):
     meters: tuple[MBusMeter, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Telegram:
+class Telegram(NamedTuple):
     """What the meter said at one moment.
 
     Attributes:
@@ -130,8 +129,8 @@ class Telegram:
     header: str
     readings: Mapping[ReadingKey, Reading]
     contents: Contents
-    earlier: Mapping[ReadingKey, Reading] | None = field(default=None, repr=False)
-    changed: Collection[ReadingKey] = field(default=(), repr=False)
+    earlier: Mapping[ReadingKey, Reading] | None = None
+    changed: Collection[ReadingKey] = ()
 
 
 @dataclass(frozen=True, slots=True)
