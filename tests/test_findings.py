@@ -481,7 +481,8 @@ def test_a_gas_meter_may_be_paired_with_a_meter_of_any_version(model: str) -> No
     meter = Meter(version)
     before = meter.says(telegram_of(model)).contents.meters
     text = telegram_of(model).decode("latin-1").replace("\r\n(", "(").encode("latin-1")
-    telegram = meter.says(with_lines(text, *lines))
+    for _ in range(2):  # What is new in a telegram without a checksum must come again.
+        telegram = meter.says(with_lines(text, *lines))
     (paired,) = set(telegram.contents.meters) - set(before)
     assert (paired.type, paired.identity) == (MBusType.GAS, "4731")
     assert telegram.readings[ReadingKey("4731", MBUS_READING)].value == Decimal(7)

@@ -322,6 +322,19 @@ def test_references_as_the_examples_of_the_standards_write_them_are_read() -> No
     assert meter.counters.unreadable_lines == 0
 
 
+def test_a_reference_that_was_damaged_once_is_no_line_of_the_meter() -> None:
+    me382 = telegram_of("iskra-me382")
+    damaged = me382.replace(b"1-0:2.7.0", b"1-0:2.3.0").replace(b"0-1:24.4.0", b"0-1:24.6.0")
+    meter = Meter("2.2")
+    whole = meter.says(me382).contents.keys
+    assert meter.says(damaged).contents.keys < whole
+    assert meter.says(me382).contents.keys == whole
+    # What comes again is the meter's.
+    for _ in range(2):
+        keys = meter.says(damaged).contents.keys
+    assert {key.obis for key in keys - whole} == {"2.3.0", "24.6.0"}
+
+
 def test_one_device_that_measures_heat_and_cold_is_two_meters_wherever_they_are() -> None:
     body = AM550.decode().rpartition("!")[0]
 
