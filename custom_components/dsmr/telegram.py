@@ -194,9 +194,7 @@ class Decoder:
         doubted = strange - self._strange
         self._strange = doubted
         self._references |= references - doubted
-        return [
-            None if line and (line.channel, line.key) in doubted else line for line in lines
-        ]
+        return [None if line and (line.channel, line.key) in doubted else line for line in lines]
 
     def _remember(
         self, raw: list[bytes], lines: list[Line | None], readings: Mapping[ReadingKey, Reading]
