@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 import errno
 import fcntl
+from pathlib import Path
 from typing import Any
 
 from homeassistant.config_entries import (
@@ -16,6 +17,7 @@ from homeassistant.const import CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers.selector import SerialPortSelector, TextSelector
 import pytest
 
 from custom_components.dsmr import reader
@@ -491,3 +493,19 @@ async def test_telegrams_of_another_version_are_named(
     form = await after(hass, await begin(hass, at(gateway), "5"), gateway, ME382)
     assert form["errors"] == {"base": "wrong_version"}
     assert (form["description_placeholders"] or {})["version"] == "DSMR 2.2"
+
+
+async def test_an_address_is_changed_as_a_text_and_an_adapter_is_chosen_from_the_list(
+    hass: HomeAssistant, gateway: Gateway, tmp_path: Path
+) -> None:
+    for port, selector in (
+        (at(gateway), TextSelector),
+        (str(tmp_path / "ttyUSB0"), SerialPortSelector),
+    ):
+        entry = entry_for("5", AM550, port=port)
+        entry.add_to_hass(hass)
+        form = await entry.start_reconfigure_flow(hass)
+        assert form["data_schema"]
+        [field] = [f for f in form["data_schema"].schema if f == CONF_PORT]
+        assert isinstance(form["data_schema"].schema[field], selector)
+        await hass.config_entries.async_remove(entry.entry_id)

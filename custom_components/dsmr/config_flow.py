@@ -86,13 +86,19 @@ OPTIONS_FORM: Final = probatio.Schema(
 )
 
 
-def port_form() -> probatio.Schema:
-    """Return the form that asks for a port and the kind of meter there."""
+def port_form(port: str = "") -> probatio.Schema:
+    """Return the form that asks for a port and the kind of meter there.
+
+    Args:
+        port: what stands in it. The list of adapters calls a URL an unknown item.
+    """
     versions = [SelectOptionDict(value=AUTO, label=AUTO)]
     versions += [SelectOptionDict(value=v.key, label=v.label) for v in VERSIONS.values()]
     return probatio.Schema(
         {
-            probatio.Required(CONF_PORT): SerialPortSelector(),
+            probatio.Required(CONF_PORT): (
+                TextSelector() if "://" in port else SerialPortSelector()
+            ),
             probatio.Required(CONF_DSMR_VERSION, default=AUTO): SelectSelector(
                 SelectSelectorConfig(
                     options=versions,
@@ -200,9 +206,9 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
                 if version is not None and version.encrypted and not self._keys:
                     return await self.async_step_encryption_key()
                 return await self.async_step_probe()
-        return self._form(
-            step_id, self.add_suggested_values_to_schema(port_form(), self._port), CONF_PORT
-        )
+        form = port_form(self._port.get(CONF_PORT, ""))
+        schema = self.add_suggested_values_to_schema(form, self._port)
+        return self._form(step_id, schema, CONF_PORT)
 
     async def _ask_key(self, step_id: str, user_input: dict[str, Any] | None) -> ConfigFlowResult:
         self._asks = step_id

@@ -23,10 +23,17 @@ async def choose_integration(page: Page) -> None:
 
 
 async def enter_port(page: Page, port: str) -> None:
-    """Type a port into the form that asks for one, whatever it shows now, and send it."""
-    await page.locator("ha-selector-serial_port").click()
-    await page.get_by_text("Enter manually").click()
-    await page.get_by_role("textbox", name="Port").fill(port)
+    """Type a port into the form that asks for one, and send it.
+
+    The form has a list of adapters, or a field with the address that was known.
+    """
+    field = page.get_by_role("textbox", name="Port")
+    adapters = page.locator("ha-selector-serial_port")
+    await adapters.or_(field).first.wait_for()
+    if await adapters.count():
+        await adapters.click()
+        await page.get_by_text("Enter manually", exact=True).click()
+    await field.fill(port)
     await submit(page)
 
 
