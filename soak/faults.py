@@ -215,6 +215,7 @@ async def _disabled(hass: HomeAssistant, port: Port) -> None:
     if port.line.transports:
         port.record.says("the port is open though the entry is switched off")
     await asyncio.sleep(port.rng.uniform(0, 60))
+    port.watch.forget(port.line.url)
     await _prompt(port, "switching on", entries.async_set_disabled_by(id_, None))
 
 

@@ -42,7 +42,7 @@ class Line:
         closing: seconds that closing takes.
         transports: the ends that are open; more than one never may be.
         opened_twice: how often one was.
-        opened_at: when it was opened last.
+        closed_at: when it was closed last.
         opened: set each time that it is opened.
     """
 
@@ -53,7 +53,7 @@ class Line:
         self.closing = 0.0
         self.transports: list[_Transport] = []
         self.opened_twice = 0
-        self.opened_at = 0.0
+        self.closed_at = 0.0
         self.opened = asyncio.Event()
         self._last = b""
         self._last_at = 0.0
@@ -78,7 +78,6 @@ class Line:
             raise self.refusal()
         if self.transports:
             self.opened_twice += 1
-        self.opened_at = now()
         self.opened.set()
         transport = _Transport(self, protocol_factory())
         self.transports.append(transport)
@@ -104,7 +103,7 @@ class Line:
     def lose(self, error: Exception | None = None) -> None:
         """Lose the connection, and say so."""
         for transport in self.transports[:]:
-            self.transports.remove(transport)
+            self.left(transport)
             transport.protocol.connection_lost(error)
 
     def deafen(self) -> None:
@@ -116,6 +115,7 @@ class Line:
         """Be left by the reader."""
         if transport in self.transports:
             self.transports.remove(transport)
+            self.closed_at = now()
 
 
 class Lines:

@@ -184,12 +184,12 @@ class Port:
         self._see_that_it_is_opened()
 
     def _see_that_it_is_opened(self) -> None:
-        since = self.healthy_since
-        if since is None or now() <= since + RETURN or self.line.transports:
+        if self.healthy_since is None or self.line.transports:
             return
         # A meter that is slow, which is not known yet, is called silent and opened anew.
-        if self.line.opened_at < since:
-            self.record.says(f"reachable for {now() - since:.1f} s, and not opened")
+        waited = now() - max(self.healthy_since, self.line.closed_at)
+        if waited > RETURN:
+            self.record.says(f"reachable for {waited:.1f} s, and not opened")
 
     def _send_damaged(self, data: bytes) -> None:
         p1_port = self.p1_port

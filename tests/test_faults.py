@@ -1,14 +1,20 @@
 """Faults within: what one mistake costs, what noise costs, and how long anything is remembered."""
 
 from collections.abc import Callable
-from datetime import UTC
-from typing import Any
+from datetime import UTC, datetime, timedelta
+import gc
+from itertools import pairwise
+from random import Random
+import tracemalloc
+from typing import Any, SupportsIndex, override
 
+from freezegun.api import FrozenDateTimeFactory
 import pytest
 
 from custom_components.dsmr.derivation import Derivation
+from custom_components.dsmr.framing import LIMIT, Framer
 from custom_components.dsmr.lines import LineReader
-from custom_components.dsmr.models import Cause, Counters
+from custom_components.dsmr.models import ELECTRICITY, Cause, Counters, ReadingKey
 from custom_components.dsmr.reader import SHORTEST_SILENCE
 from custom_components.dsmr.registers import Register
 from custom_components.dsmr.telegram import Decoder
@@ -17,7 +23,8 @@ from custom_components.dsmr.versions import VERSIONS
 from .clock import passed, run
 from .line import Line, Reading
 from .meter import SimulatedMeter
-from .parts import telegram_of
+from .meter.day import AMSTERDAM
+from .parts import edited, telegram_of
 
 AM550 = telegram_of("iskra-am550")
 LOST = "No telegrams from"
@@ -113,5 +120,147 @@ def test_a_line_that_damages_most_telegrams_teaches_no_patience(line: Line, pass
             assert reading.cause() is None
             await passed(SHORTEST_SILENCE + 1)
             assert reading.cause() is Cause.SILENT
+
+    run(test())
+
+
+def test_a_damaged_telegram_that_looks_like_another_version_is_not_read_line_by_line(
+    line: Line,
+) -> None:
+    async def test() -> None:
+        async with Reading("5") as reading:
+            line.send(telegram_of("iskra-me382").replace(b"0-0:96.14.0", b"no reference"))
+            assert reading.counters.checksum_failures == 1
+            assert reading.counters.unreadable_lines == 0
+            assert reading.reader.looks_like is VERSIONS["2.2"]
+
+    run(test())
+
+
+def held_after(work: Callable[[], None]) -> int:
+    """Return how many bytes more are held after some work than before it."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        work()
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return after - before
+
+
+def test_a_log_of_power_failures_in_each_telegram_takes_no_memory() -> None:
+    decoder = Decoder(VERSIONS["5"], UTC, Counters())
+    logs = [
+        edited(
+            AM550,
+            o1_0_99_97_0=f"(2)(0-0:96.7.19)(2601011200{n % 60:02}W)(0000000{n:03}*s)"
+            f"(2601021200{n % 60:02}W)(0000001{n:03}*s)",
+        )
+        for n in range(1000)
+    ]
+    for telegram in logs:
+        decoder.decode(telegram, 0)
+
+    def another_thousand() -> None:
+        for telegram in logs:
+            decoder.decode(telegram, 0)
+
+    # What dsmr_parser's own way keeps of a thousand is 100 KiB and more.
+    assert held_after(another_thousand) < 10_000
+
+
+@pytest.mark.parametrize("version", ["2.2", "5"])
+def test_hours_of_noise_take_no_memory(line: Line, version: str) -> None:
+    rng = Random(1)
+    noise = [rng.randbytes(1000) for _ in range(20)] + [b"/" * 1000, b"!" * 1000, b"\xdb\x08" * 500]
+
+    async def test() -> None:
+        async with Reading(version) as reading:
+
+            def an_hour_at_9600_baud() -> None:
+                for n in range(3600):
+                    line.send(noise[n % len(noise)])
+
+            an_hour_at_9600_baud()
+            # Each of both framers holds 64 KiB at most.
+            assert held_after(an_hour_at_9600_baud) < 2 * LIMIT
+            line.send(b"\r\n" + telegram_of("iskra-me382" if version == "2.2" else "iskra-am550"))
+            assert reading.counters.telegrams == 1
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "filling", [b"\xff", b"/", b"!", b"\n!", b"/ISK5\r\n", b"\xdb\x08", b"(0)"]
+)
+def test_noise_costs_as_much_at_its_end_as_at_its_beginning(filling: bytes) -> None:
+    # Counted, not timed: how often bytes are looked for, by how many are held then.
+    counting = Counting()
+    framer = Framer()
+    framer._buffer = counting
+    piece = (filling * 1000)[:1000]
+    for _ in range(200):
+        framer.feed(piece)
+    early = counting.moved
+    for _ in range(200):
+        framer.feed(piece)
+    assert counting.moved - early <= early + LIMIT
+    assert len(counting) <= LIMIT
+    # A byte is moved once or twice: what is dropped is dropped by halves.
+    assert counting.moved < 3 * 400 * 1000
+
+
+class Counting(bytearray):
+    """A buffer that counts the bytes that stay when others are dropped, and so are moved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved = 0
+
+    @override
+    def __delitem__(self, key: SupportsIndex | slice) -> None:
+        before = len(self)
+        super().__delitem__(key)
+        if len(self) < before:
+            self.moved += len(self)
+
+
+@pytest.mark.parametrize("hours", [-24 * 400, -1, 1, 24 * 30])
+def test_a_clock_that_is_set_neither_loses_nor_doubles_a_value(
+    line: Line, freezer: FrozenDateTimeFactory, hours: int
+) -> None:
+    async def test() -> None:
+        meter = SimulatedMeter("iskra-am550")
+        async with Reading() as reading:
+            for second in range(120):
+                if second == 60:
+                    freezer.tick(timedelta(hours=hours))
+                line.send(meter.next_telegram())
+                await passed(1)
+                # None too few, and none twice; the queue would be full without being emptied.
+                assert len(reading.telegrams()) == 1
+            assert reading.reader.counters.connections == 1
+            assert reading.cause() is None
+
+    run(test())
+
+
+def test_the_doubled_hour_of_autumn_is_two_hours_of_telegrams(line: Line) -> None:
+    async def test() -> None:
+        start = datetime(2026, 10, 25, 1, 59, 50, tzinfo=AMSTERDAM)
+        meter = SimulatedMeter("landisgyr-e350", start=start)
+        stamps: list[datetime] = []
+        async with Reading("4") as reading:
+            for _ in range(2 * 360 + 12):
+                line.send(meter.next_telegram())
+                await passed(10)
+                (telegram,) = reading.telegrams()
+                stamp = telegram.readings[ReadingKey(ELECTRICITY, "1.0.0")].value
+                assert isinstance(stamp, datetime)
+                stamps.append(stamp)
+        assert {after - before for before, after in pairwise(stamps)} == {timedelta(seconds=10)}
 
     run(test())

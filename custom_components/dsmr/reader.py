@@ -300,9 +300,9 @@ class Reader:
         """Take bytes from the port."""
         now = asyncio.get_running_loop().time()
         self._fruitless.bytes = True
-        self._unread += len(data)
         if self._packets is not None:
             data = self._packets.feed(data)
+        self._unread += len(data)
         frames = self._plain.feed(data)
         for frame in frames:
             self._take(frame, now)
@@ -395,7 +395,7 @@ class Reader:
         self._has_searched = False
         self._refused = 0
         # A pause in which telegrams were damaged is not one that the meter makes.
-        is_pause = self._unread < 1.5 * len(self.heard[-1][1])
+        is_pause = self._unread < 1.2 * len(self.heard[-1][1])
         self._unread = 0
         self._fruitless = _Fruitless()
         if self.telegram_at is not None and now > self.telegram_at and is_pause:

@@ -1,0 +1,81 @@
+"""`scripts/soak`: a seed is a run, and what should not happen is found."""
+
+import asyncio
+from pathlib import Path
+import re
+import sys
+
+import pytest
+
+# Each run is a process of its own that begins with importing Home Assistant.
+pytestmark = pytest.mark.timeout(400)
+ROOT = Path(__file__).parent.parent
+# What a release with a mistake would do, before the soak begins.
+BLIND = """
+from custom_components.dsmr.telegram import Decoder
+from tests.meter.wire import crc16
+checked = Decoder._checked
+def blind(decoder, frame):
+    body = frame.rpartition(b"!")[0] + b"!"
+    return checked(decoder, body + b"%04X\\r\\n" % crc16(body))
+Decoder._checked = blind
+"""
+LEFT_OPEN = """
+import asyncio
+from custom_components.dsmr.port import P1Port
+P1Port.stop = lambda port: asyncio.sleep(0)
+"""
+
+
+async def soak(*arguments: str, before: str = "") -> tuple[int | None, str]:
+    """Run a soak in a process of its own; return its exit status and what it printed."""
+    program = (
+        f"import sys, custom_components.dsmr; {before}\n"
+        f"from soak.__main__ import main; sys.exit(main({list(arguments)!r}))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+async def test_an_hour_of_faults_breaks_nothing_and_is_the_same_each_time() -> None:
+    runs = await asyncio.gather(*(soak("--days", "0.01", "--seed", "7") for _ in range(2)))
+    for status, output in runs:
+        assert status == 0, output
+        assert "  fault: " in output
+    # The memory is that of a process, and not drawn from a seed.
+    one, other = (re.sub(r"Memory.*", "", output) for _, output in runs)
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("before", "found"),
+    [
+        pytest.param(BLIND, "which the meter never sent", id="checksums are not looked at"),
+        pytest.param(LEFT_OPEN, "open twice|open though", id="a port is left open"),
+    ],
+)
+async def test_a_mistake_is_found(before: str, found: str) -> None:
+    status, output = await soak("--days", "0.015", "--seed", "4", before=before)
+    assert status == 1
+    assert re.search(found, output), output
+
+
+async def test_a_fuzz_run_says_how_far_it_came() -> None:
+    status, output = await soak("--fuzz", "--minutes", "0.02")
+    assert status == 0, output
+    assert re.match(r"[\d,]+ streams, [\d,]+ damaged telegrams, [\d,]+ telegrams read", output)
+
+
+async def test_what_a_fuzz_run_finds_can_be_had_again() -> None:
+    status, output = await soak("--fuzz", "--minutes", "0.1", before=BLIND)
+    assert status == 1
+    seed = output.split()[-1]
+    status, again = await soak("--fuzz", "--seed", seed, "--minutes", "0", before=BLIND)
+    assert status == 1
+    assert again.splitlines()[1:] == output.splitlines()[1:]
