@@ -15,10 +15,10 @@ ME382 = telegram_of("iskra-me382")
 
 
 @asynccontextmanager
-async def rfc2217(line: SerialLine) -> AsyncIterator[str]:
+async def rfc2217(line: SerialLine, port: int | None = None) -> AsyncIterator[str]:
     """Run ser2net as an RFC 2217 server on a serial line, set as no meter is; give the URL."""
-    async with ser2net(line.device, "1200n82", protocol="telnet(rfc2217),tcp") as port:
-        yield f"rfc2217://127.0.0.1:{port}"
+    async with ser2net(line.device, "1200n82", port, protocol="telnet(rfc2217),tcp") as at:
+        yield f"rfc2217://127.0.0.1:{at}"
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,24 @@ async def test_the_line_is_set_and_the_meter_read(
         await until(lambda: serial_line.settings()[4] == speed)
         async with serial_line.sending(edited(telegram_of(model), o1_0_1_7_0="(00.777*kW)")):
             await state_of(hass, "sensor.power_consumption", "0.777")
+        await hass.data[YAML_PORTS]["yaml"].stop()
+
+
+@pytest.mark.logs("No telegrams from rfc2217://")
+@pytest.mark.logs("Telegrams come from rfc2217://.* again")
+async def test_a_server_that_was_killed_mid_telegram_is_read_again(
+    hass: HomeAssistant, serial_line: SerialLine, socket_enabled: None
+) -> None:
+    async with rfc2217(serial_line) as url:
+        await set_up(hass, {"port": url, "dsmr_version": 2.2})
+        await until(lambda: serial_line.settings()[4] == termios.B9600)
+        async with serial_line.sending(edited(ME382, o0_0_96_14_0="(0001)")):
+            await state_of(hass, "sensor.power_tariff", "low")
+        serial_line.send(ME382[:300])
+    await state_of(hass, "sensor.power_tariff", "unavailable")
+    async with rfc2217(serial_line, int(url.rpartition(":")[2])):
+        async with serial_line.sending(edited(ME382, o0_0_96_14_0="(0001)")):
+            await state_of(hass, "sensor.power_tariff", "low")
         await hass.data[YAML_PORTS]["yaml"].stop()
 
 

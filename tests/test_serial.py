@@ -1,5 +1,6 @@
 """Over a serial line: a pseudo-terminal and the real serialx."""
 
+from pathlib import Path
 import termios
 
 from homeassistant.core import HomeAssistant
@@ -44,6 +45,26 @@ async def test_a_cable_pulled_out_and_put_back_is_read_again(
     serial_line.unplug()
     await state_of(hass, "sensor.power_tariff", "unavailable")
     serial_line.plug_in()
+    async with serial_line.sending(AM550):
+        await state_of(hass, "sensor.power_tariff", "low")
+
+
+@pytest.mark.logs("No telegrams from .*usb-meter: .*disconnected")
+@pytest.mark.logs("Telegrams come from .*usb-meter again")
+async def test_an_adapter_that_comes_back_under_another_name_is_read_by_its_id(
+    hass: HomeAssistant, serial_line: SerialLine, tmp_path: Path
+) -> None:
+    by_id = tmp_path / "usb-meter"
+    by_id.symlink_to(serial_line.device)
+    await set_up(hass, {"port": str(by_id), "dsmr_version": 5})
+    async with serial_line.sending(AM550):
+        await state_of(hass, "sensor.power_tariff", "low")
+    serial_line.unplug()
+    by_id.unlink()
+    await state_of(hass, "sensor.power_tariff", "unavailable")
+    serial_line.device = tmp_path / "ttyUSB7"
+    serial_line.plug_in()
+    by_id.symlink_to(serial_line.device)
     async with serial_line.sending(AM550):
         await state_of(hass, "sensor.power_tariff", "low")
 
