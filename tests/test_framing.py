@@ -2,7 +2,6 @@
 
 from datetime import UTC
 from itertools import pairwise
-import re
 from typing import Final
 
 from hypothesis import given, settings, strategies as st
@@ -332,12 +331,14 @@ def test_whatever_comes_without_a_checksum_raises_nothing_unforeseen() -> None:
         tail=st.integers(0, len(ME382)),
     )
     def test(head: int, middle: bytes, tail: int) -> None:
+        sent = {line for line in ME382.splitlines() if b"(" in line and b"-" in line}
         reader = decoder("2.2")
         for second, frame in enumerate(frames(ME382[:head] + middle + ME382[tail:] + ME382)):
             try:
                 reader.decode(frame, second)
             except ChecksumError:
-                assert not frame.isascii() or not re.search(rb"\d-\d+:\d+[.:]\d+[.:]\d+.*\(", frame)
+                # Not where a line of the meter has come whole.
+                assert not frame.isascii() or not sent & set(frame.splitlines())
         # Whatever that was, the telegram after it is read.
         assert frame == ME382
 

@@ -335,6 +335,13 @@ def test_a_reference_that_was_damaged_once_is_no_line_of_the_meter() -> None:
     assert {key.obis for key in keys - whole} == {"2.3.0", "24.6.0"}
 
 
+def test_a_first_telegram_that_was_damaged_does_not_cost_the_next_one() -> None:
+    me382 = telegram_of("iskra-me382")
+    meter = Meter("2.2")
+    meter.says(b"/ISK5\r\n\r\n1-0:9.9.9(1)\r\n!\r\n")
+    assert meter.says(me382).contents.keys == Meter("2.2").says(me382).contents.keys
+
+
 def test_one_device_that_measures_heat_and_cold_is_two_meters_wherever_they_are() -> None:
     body = AM550.decode().rpartition("!")[0]
 

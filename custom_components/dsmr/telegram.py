@@ -187,11 +187,12 @@ class Decoder:
         """Return the lines without those of references that come for the first time.
 
         Where there is no checksum it may be the reference that was damaged. One that comes again in
-        the next telegram is the meter's, and so are all of the first telegram.
+        the next telegram is the meter's. Where most are new, it was the telegrams before that were
+        damaged, or there were none.
         """
         references = {(line.channel, line.key) for line in lines if line and not line.error}
-        strange = references - self._references if self._references else set()
-        doubted = strange - self._strange
+        strange = references - self._references
+        doubted = strange - self._strange if 2 * len(strange) < len(references) else set()
         self._strange = doubted
         self._references |= references - doubted
         return [None if line and (line.channel, line.key) in doubted else line for line in lines]
