@@ -195,6 +195,7 @@ async def _reload(hass: HomeAssistant, port: Port) -> None:
     """The entry is loaded anew."""
     port.watch.forget(port.line.url)
     await _prompt(port, "a reload", hass.config_entries.async_reload(port.entry.entry_id))
+    port.watch.forget(port.line.url)
 
 
 async def _option(hass: HomeAssistant, port: Port) -> None:

@@ -24,6 +24,7 @@ from .clock import passed, run
 from .line import Line, Reading
 from .meter import SimulatedMeter
 from .meter.day import AMSTERDAM
+from .meter.wire import telegram as wire_telegram
 from .parts import edited, telegram_of
 
 AM550 = telegram_of("iskra-am550")
@@ -120,6 +121,17 @@ def test_a_line_that_damages_most_telegrams_teaches_no_patience(line: Line, pass
             assert reading.cause() is None
             await passed(SHORTEST_SILENCE + 1)
             assert reading.cause() is Cause.SILENT
+
+    run(test())
+
+
+def test_noise_that_has_a_right_checksum_by_chance_is_no_telegram(line: Line) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            line.send(wire_telegram(["/", "(0)", "/"]))
+            assert reading.counters.telegrams == 0
+            line.send(AM550)
+            assert reading.counters.telegrams == 1
 
     run(test())
 

@@ -170,7 +170,7 @@ class Decoder:
         if not self._version.checksum:
             lines = self._familiar(lines)
         readings, behind = self._sorted(filter(None, lines))
-        if not (readings or behind or self._version.checksum):
+        if not (readings or behind):
             raise ChecksumError("no line of it can be read")
         meters = tuple(self._add_meters(readings, behind)) if behind else ()
         self._remember([] if continued or self._strange else raw, [None, *lines], readings)
