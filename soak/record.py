@@ -146,7 +146,8 @@ class LogWatch(logging.Handler):
 
     def forget(self, url: str) -> None:
         """Let all be said again of a port: it is set up anew."""
-        self._anew.add(url)
+        # The log names a port without what a URL has behind its '?'.
+        self._anew.add(url.partition("?")[0])
         self._once.clear()
 
     @override
