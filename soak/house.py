@@ -37,6 +37,8 @@ DAY: Final = 86400
 HOUR: Final = 3600
 WARM: Final = DAY / 4
 """Seconds after which all that is made once has been made; of a short run a quarter."""
+MOST_GROWTH: Final = 20_000
+"""Blocks of the heap, about 2 MiB, by which it may differ; Home Assistant's caches fill slowly."""
 _PATCHED: Final = "custom_components.dsmr.reader.create_serial_connection"
 _ANNOUNCED: Final = (
     # Home Assistant's, at its start.
@@ -147,6 +149,9 @@ async def _live(outcome: Outcome, length: float, end: float | None) -> None:
             if not outcome.memory and now() >= min(WARM, length / 4 or WARM):
                 outcome.memory.append(Memory.now())
         outcome.memory.append(Memory.now())
+        grown = outcome.memory[-1].blocks - outcome.memory[0].blocks
+        if grown > MOST_GROWTH:
+            outcome.violations.add(f"the heap has grown by {grown:,} blocks")
         outcome.simulated = now()
         for task in tasks:
             task.cancel()
