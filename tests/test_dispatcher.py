@@ -82,10 +82,12 @@ class Dispatching:
         self._queue.put_nowait(TelegramReceived(telegram))
         await settled()
 
-    def listen(self, key: ReadingKey, step: float | None = None) -> list[Told]:
+    def listen(
+        self, key: ReadingKey, step: float | None = None, *, patience: float = 1
+    ) -> list[Told]:
         """Listen; return a list to which comes when what was told."""
         told: list[Told] = []
-        self.dsmr.listen(key, _note(told), step)
+        self.dsmr.listen(key, _note(told), step, patience)
         return told
 
 
@@ -185,6 +187,58 @@ def test_a_step_is_counted_from_what_was_told() -> None:
                 await passed(1)
                 await port.send({POWER: str(watts / 1000)})
             assert told[1:] == [(3, Decimal("0.06")), (6, Decimal("0.12"))]
+
+    run(test())
+
+
+def test_after_a_step_less_than_a_step_waits_as_long_as_ever() -> None:
+    async def test() -> None:
+        async with Dispatching() as port:
+            told = port.listen(POWER, STEP)
+            await port.send({POWER: "0.000"})
+            await passed(20)
+            await port.send({POWER: "2.000"})
+            await passed(1)
+            await port.send({POWER: "2.001"})
+            await passed(28)
+            assert told[1:] == [(20, Decimal(2))]
+            await passed(1)
+            assert told[2:] == [(50, Decimal("2.001"))]
+
+    run(test())
+
+
+def test_who_is_patient_waits_longer_and_does_not_wait_for_a_step() -> None:
+    async def test() -> None:
+        async with Dispatching() as port:
+            patient = port.listen(POWER, STEP, patience=4)
+            other = port.listen(POWER, STEP)
+            await port.send({POWER: "0.000"})
+            await passed(10)
+            await port.send({POWER: "0.001"})
+            await passed(109)
+            assert other[1:] == [(30, Decimal("0.001"))]
+            assert len(patient) == 1
+            await passed(1)
+            assert patient[1:] == [(120, Decimal("0.001"))]
+            await port.send({POWER: "0.060"})
+            assert patient[2:] == other[2:] == [(120, Decimal("0.060"))]
+
+    run(test())
+
+
+def test_telegrams_that_were_dropped_between_two_hide_no_change() -> None:
+    async def test() -> None:
+        async with Dispatching(0) as port:
+            power, energy = port.listen(POWER), port.listen(ENERGY)
+            await port.send({POWER: "1", ENERGY: "1"})
+            readings = {key: Reading(Decimal(2)) for key in (POWER, ENERGY)}
+            dropped = {**readings, ENERGY: Reading(Decimal(1))}
+            contents = Contents(frozenset(readings), ())
+            last = Telegram("", readings, contents, earlier=dropped, changed={ENERGY})
+            port._queue.put_nowait(TelegramReceived(last))
+            await settled()
+            assert power[1:] == energy[1:] == [(0, Decimal(2))]
 
     run(test())
 
@@ -408,11 +462,11 @@ def test_a_listener_that_raises_costs_nobody_else_anything(
             assert len(power) == 2
             await passed(1)
             await port.send({POWER: "0.601", ENERGY: "2"})
-            await passed(28)
-            assert power[2:] == [(30, Decimal("0.601"))]
+            await passed(29)
+            assert power[2:] == [(31, Decimal("0.601"))]
             assert energy[1:] == [(30, Decimal(2))]
             await port.disconnect()
-            assert power[3:] == energy[2:] == [(30, None)]
+            assert power[3:] == energy[2:] == [(31, None)]
         assert caplog.text.count("raise ZeroDivisionError") == 1
 
     run(test())

@@ -22,6 +22,8 @@ class _Listener:
     key: ReadingKey
     callback: Callable[[Reading | None], None]
     step: Decimal | None
+    wait: float
+    due: float = 0.0
     told: Reading | None = None
     told_in: Telegram | None = None
     active: bool = True
@@ -30,9 +32,9 @@ class _Listener:
 class DSMR:
     """Drains the queue of a P1 port, keeps the latest telegram and tells the listeners.
 
-    A changed reading reaches its listener after at most `time_between_update` seconds. One that
-    moved by the listener's step does not wait, nor does anything in the first telegram after the
-    connection was made.
+    A changed reading reaches its listener at most `time_between_update` seconds after the one that
+    it was told last, times its patience. One that moved by the listener's step does not wait, nor
+    does anything in the first telegram after the connection was made.
 
     Attributes:
         telegram: the latest telegram, or None while none comes.
@@ -54,11 +56,14 @@ class DSMR:
         self._contents_listeners: list[Callable[[Contents], None]] = []
         self._loss_listeners: list[Callable[[None], None]] = []
         self._failed: set[Callable[..., None]] = set()
-        self._told_at = -time_between_update
         self._timer: asyncio.TimerHandle | None = None
 
     def listen(
-        self, key: ReadingKey, callback: Callable[[Reading | None], None], step: float | None
+        self,
+        key: ReadingKey,
+        callback: Callable[[Reading | None], None],
+        step: float | None,
+        patience: float = 1,
     ) -> Unsubscribe:
         """Call back with each new reading, and with None where a telegram has none.
 
@@ -68,12 +73,14 @@ class DSMR:
             key: the reading that is wanted.
             callback: what to call, in the event loop.
             step: a change of at least this much does not wait (0: none does); None: all wait.
+            patience: how many times `time_between_update` a smaller change waits at most.
 
         Returns:
             What to call to stop listening.
         """
         # As it is written: 0.05 is not quite 0.05 as a float.
-        listener = _Listener(key, callback, None if step is None else Decimal(str(step)))
+        exact_step = None if step is None else Decimal(str(step))
+        listener = _Listener(key, callback, exact_step, patience * self._time_between_update)
         self._listeners.setdefault(key, []).append(listener)
         if self.telegram is not None:
             self._tell(listener)
@@ -116,7 +123,6 @@ class DSMR:
             for callback in self._contents_listeners[:]:
                 self._call(callback, telegram.contents)
         if previous is None:
-            self._told_at = asyncio.get_running_loop().time()
             for listener in self._all():
                 # Who began to listen in this telegram has been told.
                 if listener.told_in is not telegram:
@@ -127,17 +133,16 @@ class DSMR:
         for key in telegram.changed if follows else list(self._listeners):
             for listener in self._listeners.get(key, ())[:]:
                 self._compare(listener, telegram.readings.get(key))
-        if self._waiting:
-            self._schedule()
 
     def _compare(self, listener: _Listener, reading: Reading | None) -> None:
         """Tell a listener a reading if it moved; have it wait if it differs at all."""
         if reading == listener.told:
             self._waiting.pop(listener, None)
-        elif _moved(listener, reading):
+        elif _moved(listener, reading) or listener.due <= asyncio.get_running_loop().time():
             self._tell(listener)
-        else:
+        elif listener not in self._waiting:
             self._waiting[listener] = None
+            self._schedule(listener.due)
 
     def _disconnected(self) -> None:
         self._cancel_timer()
@@ -149,20 +154,21 @@ class DSMR:
             for listener in self._all():
                 self._tell(listener)
 
-    def _schedule(self) -> None:
-        """Tell the rest as soon as `time_between_update` has passed since the last time."""
-        loop = asyncio.get_running_loop()
-        due = self._told_at + self._time_between_update
-        if due <= loop.time():
-            self._tell_changed()
-        elif self._timer is None:
-            self._timer = loop.call_at(due, self._tell_changed)
+    def _schedule(self, due: float) -> None:
+        """See to it that who waits is told when that is due."""
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(due, self._tell_due, due)
 
-    def _tell_changed(self) -> None:
-        self._cancel_timer()
-        self._told_at = asyncio.get_running_loop().time()
+    def _tell_due(self, now: float) -> None:
+        self._timer = None
         for listener in list(self._waiting):
-            self._tell(listener)
+            if listener.due <= now:
+                self._tell(listener)
+        if self._waiting:
+            self._schedule(min(listener.due for listener in self._waiting))
 
     def _all(self) -> list[_Listener]:
         return [listener for listeners in self._listeners.values() for listener in listeners]
@@ -171,6 +177,7 @@ class DSMR:
         if not listener.active:
             return
         self._waiting.pop(listener, None)
+        listener.due = asyncio.get_running_loop().time() + listener.wait
         listener.told_in = self.telegram
         listener.told = self.telegram.readings.get(listener.key) if self.telegram else None
         told = self._call(listener.callback, listener.told)

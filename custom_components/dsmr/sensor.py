@@ -294,13 +294,16 @@ class DSMRSensor(DSMREntity, SensorEntity):
 
     entity_description: DSMRSensorDescription
     _attr_extra_state_attributes: dict[str, Any] = {}  # noqa: RUF012 (it is never changed)
+    _unit: str | None = None
 
     @override
     def show(self, reading: Reading | None) -> None:
         if reading is None:
             self._attr_native_value = None
             return
-        self._follow_unit(reading)
+        if reading.unit != self._unit:
+            self._unit = reading.unit
+            self._follow_unit(reading)
         match self.entity_description.shows:
             case Shows.VALUE:
                 self._attr_native_value = self._rounded(reading.value)
