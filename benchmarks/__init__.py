@@ -1,0 +1,1 @@
+"""What reading a meter costs, beside Home Assistant's built-in `dsmr`."""
