@@ -311,7 +311,8 @@ class DSMREntity(PortEntity):
         if self._is_added and key != self._key:
             self._stop_listening()
             self._key = key
-            self._unsubscribe = self._dsmr.listen(key, self._told, self.entity_description.step)
+            row = self.entity_description
+            self._unsubscribe = self._dsmr.listen(key, self._told, row.step, row.patience)
 
     def show(self, reading: Reading | None) -> None:
         """Take over a reading; None where the telegram has none or none comes."""
