@@ -41,14 +41,6 @@ from .obis import (
 POWER_STEP: Final = 0.05
 """kW. A load switched on does not wait for the next update."""
 ANY_CHANGE: Final = 0.0
-# Many sensors, and no larger a database than with the few of the built-in (docs/performance.md):
-REGISTER_PATIENCE: Final = 10
-"""Registers always count. By default they are shown every 5 minutes, the statistics' period …"""
-DETAIL_PATIENCE: Final = 30
-"""… and what only adds detail to the power, if it moved by less than a step, every 15."""
-DETAIL_STEP: Final = 0.2
-"""kW. With a load that is switched on, its phase and the net power do not wait either."""
-VOLTAGE_STEP: Final = 2.0
 
 
 class Shows(StrEnum):
@@ -72,7 +64,6 @@ class DSMRSensorDescription(SensorEntityDescription):
         yaml_name: the name of a sensor that configuration.yaml set up; for `{tariff_1}` and
             `{tariff_2}` stands what the meter's version means by them.
         step: a change of at least this much, in the meter's unit, does not wait.
-        patience: how many times `time_between_update` a smaller change waits at most.
         mbus: the types of the M-Bus meter that it belongs to, or () for electricity.
         shows: what of the reading it shows.
     """
@@ -80,7 +71,6 @@ class DSMRSensorDescription(SensorEntityDescription):
     obis: str
     yaml_name: str
     step: float | None = None
-    patience: int = 1
     mbus: tuple[MBusType, ...] = ()
     shows: Shows = Shows.VALUE
 
@@ -89,9 +79,6 @@ _DIAGNOSTIC: Final[dict[str, Any]] = {"entity_category": EntityCategory.DIAGNOST
 _HIDDEN: Final[dict[str, Any]] = {**_DIAGNOSTIC, "entity_registry_enabled_default": False}
 _MEASURED: Final[dict[str, Any]] = {"state_class": SensorStateClass.MEASUREMENT}
 _COUNTED: Final[dict[str, Any]] = {"state_class": SensorStateClass.TOTAL_INCREASING}
-
-_DETAIL: Final[dict[str, Any]] = {"patience": DETAIL_PATIENCE}
-_DETAIL_POWER: Final[dict[str, Any]] = _DETAIL | {"step": DETAIL_STEP}
 
 _POWER: Final = _MEASURED | {
     "device_class": SensorDeviceClass.POWER,
@@ -103,7 +90,6 @@ _ENERGY: Final = _COUNTED | {
     "device_class": SensorDeviceClass.ENERGY,
     "native_unit_of_measurement": UnitOfEnergy.KILO_WATT_HOUR,
     "suggested_display_precision": 3,
-    "patience": REGISTER_PATIENCE,
 }
 _REACTIVE_POWER: Final = _MEASURED | {
     "device_class": SensorDeviceClass.REACTIVE_POWER,
@@ -121,14 +107,11 @@ _APPARENT_POWER: Final = _MEASURED | {
     "suggested_display_precision": 3,
 }
 _VOLTAGE: Final = _MEASURED | {
-    **_DETAIL,
     "device_class": SensorDeviceClass.VOLTAGE,
     "native_unit_of_measurement": UnitOfElectricPotential.VOLT,
-    "step": VOLTAGE_STEP,
     "suggested_display_precision": 1,
 }
 _CURRENT: Final = _MEASURED | {
-    **_DETAIL,
     "device_class": SensorDeviceClass.CURRENT,
     "native_unit_of_measurement": UnitOfElectricCurrent.AMPERE,
     "suggested_display_precision": 2,
@@ -226,7 +209,7 @@ SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
     # Power and energy
     _row(POWER_KEY, "1.7.0", "Power consumption", **_POWER),
     _row("current_electricity_delivery", "2.7.0", "Power production", **_POWER),
-    _row("net_power", NET_POWER, "Net power", **(_POWER | _DETAIL_POWER)),
+    _row("net_power", NET_POWER, "Net power", **_POWER),
     _row("electricity_active_tariff", "96.14.0", "Power tariff", step=ANY_CHANGE,
          device_class=SensorDeviceClass.ENUM, options=["low", "normal", "tariff_3", "tariff_4"],
          shows=Shows.TARIFF),
@@ -242,10 +225,10 @@ SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
     _row("electricity_delivered_tariff_4", "2.8.4", "Power production tariff 4", **_ENERGY),
     _row("electricity_combined", "15.8.0", "Energy combined", **_ENERGY),
     *_phases("instantaneous_active_power_{}_positive", ("21.7.0", "41.7.0", "61.7.0"),
-             "Power consumption", **(_POWER | _DETAIL_POWER)),
+             "Power consumption", **_POWER),
     *_phases("instantaneous_active_power_{}_negative", ("22.7.0", "42.7.0", "62.7.0"),
-             "Power production", **(_POWER | _DETAIL_POWER)),
-    *_phases("net_power_{}", NET_POWER_PHASES, "Net power", **(_POWER | _DETAIL_POWER),
+             "Power production", **_POWER),
+    *_phases("net_power_{}", NET_POWER_PHASES, "Net power", **_POWER,
              entity_registry_enabled_default=False),
     _row("absolute_active_power", "15.7.0", "Absolute power", **_POWER, **_HIDDEN),
     _row("average_absolute_active_power", "15.24.0", "Average absolute power", **_POWER, **_HIDDEN),

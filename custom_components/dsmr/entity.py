@@ -311,8 +311,7 @@ class DSMREntity(PortEntity):
         if self._is_added and key != self._key:
             self._stop_listening()
             self._key = key
-            row = self.entity_description
-            self._unsubscribe = self._dsmr.listen(key, self._told, row.step, row.patience)
+            self._unsubscribe = self._dsmr.listen(key, self._told, self.entity_description.step)
 
     def show(self, reading: Reading | None) -> None:
         """Take over a reading; None where the telegram has none or none comes."""
