@@ -82,12 +82,10 @@ class Dispatching:
         self._queue.put_nowait(TelegramReceived(telegram))
         await settled()
 
-    def listen(
-        self, key: ReadingKey, step: float | None = None, *, patience: float = 1
-    ) -> list[Told]:
+    def listen(self, key: ReadingKey, step: float | None = None) -> list[Told]:
         """Listen; return a list to which comes when what was told."""
         told: list[Told] = []
-        self.dsmr.listen(key, _note(told), step, patience)
+        self.dsmr.listen(key, _note(told), step)
         return told
 
 
@@ -204,25 +202,6 @@ def test_after_a_step_less_than_a_step_waits_as_long_as_ever() -> None:
             assert told[1:] == [(20, Decimal(2))]
             await passed(1)
             assert told[2:] == [(50, Decimal("2.001"))]
-
-    run(test())
-
-
-def test_who_is_patient_waits_longer_and_does_not_wait_for_a_step() -> None:
-    async def test() -> None:
-        async with Dispatching() as port:
-            patient = port.listen(POWER, STEP, patience=4)
-            other = port.listen(POWER, STEP)
-            await port.send({POWER: "0.000"})
-            await passed(10)
-            await port.send({POWER: "0.001"})
-            await passed(109)
-            assert other[1:] == [(30, Decimal("0.001"))]
-            assert len(patient) == 1
-            await passed(1)
-            assert patient[1:] == [(120, Decimal("0.001"))]
-            await port.send({POWER: "0.060"})
-            assert patient[2:] == other[2:] == [(120, Decimal("0.060"))]
 
     run(test())
 

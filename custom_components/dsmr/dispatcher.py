@@ -33,8 +33,8 @@ class DSMR:
     """Drains the queue of a P1 port, keeps the latest telegram and tells the listeners.
 
     A changed reading reaches its listener at most `time_between_update` seconds after the one that
-    it was told last, times its patience. One that moved by the listener's step does not wait, nor
-    does anything in the first telegram after the connection was made.
+    it was told last. One that moved by the listener's step does not wait, nor does anything in the
+    first telegram after the connection was made.
 
     Attributes:
         telegram: the latest telegram, or None while none comes.
@@ -59,11 +59,7 @@ class DSMR:
         self._timer: asyncio.TimerHandle | None = None
 
     def listen(
-        self,
-        key: ReadingKey,
-        callback: Callable[[Reading | None], None],
-        step: float | None,
-        patience: float = 1,
+        self, key: ReadingKey, callback: Callable[[Reading | None], None], step: float | None
     ) -> Unsubscribe:
         """Call back with each new reading, and with None where a telegram has none.
 
@@ -73,14 +69,13 @@ class DSMR:
             key: the reading that is wanted.
             callback: what to call, in the event loop.
             step: a change of at least this much does not wait (0: none does); None: all wait.
-            patience: how many times `time_between_update` a smaller change waits at most.
 
         Returns:
             What to call to stop listening.
         """
         # As it is written: 0.05 is not quite 0.05 as a float.
         exact_step = None if step is None else Decimal(str(step))
-        listener = _Listener(key, callback, exact_step, patience * self._time_between_update)
+        listener = _Listener(key, callback, exact_step, self._time_between_update)
         self._listeners.setdefault(key, []).append(listener)
         if self.telegram is not None:
             self._tell(listener)
