@@ -443,6 +443,7 @@ def test_a_listener_that_raises_costs_nobody_else_anything(
             await port.send({POWER: "0.601", ENERGY: "2"})
             await passed(29)
             assert power[2:] == [(31, Decimal("0.601"))]
+            assert port.dsmr.errors >= 2
             assert energy[1:] == [(30, Decimal(2))]
             await port.disconnect()
             assert power[3:] == energy[2:] == [(31, None)]

@@ -548,8 +548,9 @@ def test_an_unforeseen_error_that_stays_is_said_once(
 ) -> None:
     async def test() -> None:
         line.fault = KeyError("unforeseen")
-        async with Reading():
+        async with Reading() as reading:
             await passed(60)
+            assert reading.counters.errors > 20
         assert caplog.text.count("Unexpected error while reading") == 1
 
     run(test())

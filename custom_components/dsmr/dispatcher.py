@@ -38,6 +38,7 @@ class DSMR:
 
     Attributes:
         telegram: the latest telegram, or None while none comes.
+        errors: how often a listener has raised.
     """
 
     def __init__(self, queue: asyncio.Queue[Event], time_between_update: float) -> None:
@@ -48,6 +49,7 @@ class DSMR:
             time_between_update: the most seconds that a changed reading waits.
         """
         self.telegram: Telegram | None = None
+        self.errors = 0
         self._queue = queue
         self._time_between_update = time_between_update
         self._listeners: dict[ReadingKey, list[_Listener]] = {}
@@ -187,6 +189,7 @@ class DSMR:
             callback(value)
         except Exception:
             # One listener's error must not cost the others their value.
+            self.errors += 1
             if callback not in self._failed:
                 self._failed.add(callback)
                 LOGGER.exception("Unexpected error in %s", callback)

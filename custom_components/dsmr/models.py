@@ -245,6 +245,7 @@ class Counters:
     """What has happened on a P1 port since it was set up.
 
     Attributes:
+        errors: those that nobody has foreseen.
         odd_lines: the lines that can't be read and those that no specification knows, by what
             stands before their first parenthesis; "" for all that have no OBIS reference.
     """
@@ -255,5 +256,6 @@ class Counters:
     unreadable_lines: int = 0
     dropped: int = 0
     connections: int = 0
+    errors: int = 0
     last_cause: str = field(default="")
     odd_lines: dict[str, OddLine] = field(default_factory=dict)

@@ -439,7 +439,8 @@ class Reader:
             )
 
     def _unexpected(self, where: str, error: Exception) -> None:
-        """Log an error that nobody has foreseen, with its traceback, once for each kind."""
+        """Count an error that nobody has foreseen, and log it in full, once for each kind."""
+        self.counters.errors += 1
         if (kind := (where, type(error))) in self._said:
             return
         self._said.add(kind)
