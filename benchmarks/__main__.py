@@ -4,16 +4,14 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 import json
-from pathlib import Path
 import subprocess
 import sys
-import tempfile
 from typing import Any
 
 from demo.home import PYTHON, REPOSITORY
 
 from . import latency, processor, report, scale, startup
-from .subject import SUBJECTS
+from .subject import SUBJECTS, configured
 
 DAY = 86_400
 _OPTIONS = (0, 5, 10, 30, 60)
@@ -87,19 +85,10 @@ def _two_at_a_time(days: Any) -> list[Any]:
 
 async def _day(subject: str, time_between_update: float, seconds: int) -> Any:
     """Live through a day in a process of its own, and return what was recorded."""
-    with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
-        directory = Path(name)
-        (directory / "configuration.yaml").write_text(
-            "homeassistant:\n  time_zone: Europe/Amsterdam\nlogger:\n  default: error\nrecorder:\n"
-        )
-        components = directory / "custom_components"
-        components.mkdir()
-        (components / "__init__.py").touch()
-        if subject == "ours":
-            (components / "dsmr").symlink_to(REPOSITORY / "custom_components" / "dsmr")
+    with configured(subject, "recorder") as directory:
         process = await asyncio.create_subprocess_exec(
             PYTHON,
-            *("-m", "benchmarks.day", name, subject, str(time_between_update), str(seconds)),
+            *("-m", "benchmarks.day", directory, subject, str(time_between_update), str(seconds)),
             cwd=REPOSITORY,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

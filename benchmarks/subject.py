@@ -1,8 +1,8 @@
 """The Home Assistants that are measured, from outside."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 import json
 from pathlib import Path
 import tempfile
@@ -46,18 +46,19 @@ class Subject:
         return time.clock_gettime((~self._process.pid << 3) | 2)
 
 
-@asynccontextmanager
-async def running(subject: str, configuration: str = "") -> AsyncIterator[Subject]:
-    """Run a Home Assistant until the context ends.
+@contextmanager
+def configured(subject: str, *components: str) -> Iterator[Path]:
+    """Make the configuration directory of a Home Assistant, for as long as the context lasts.
 
     Args:
         subject: of `SUBJECTS`.
-        configuration: what its configuration.yaml says.
+        components: what stands in its configuration.yaml beside what is always there.
     """
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         directory = Path(name)
         _, files = seed(ADDRESS, free_port())
-        files["configuration.yaml"] = f"logger:\n  default: error\n{configuration}"
+        lines = ["logger:", "  default: error", *(f"{component}:" for component in components)]
+        files["configuration.yaml"] = "\n".join(lines)
         # A package of that name, also where it is empty: no other is looked for then.
         files["custom_components/__init__.py"] = ""
         for path, text in files.items():
@@ -66,6 +67,13 @@ async def running(subject: str, configuration: str = "") -> AsyncIterator[Subjec
         if subject == "ours":
             ours = REPOSITORY / "custom_components" / "dsmr"
             (directory / "custom_components" / "dsmr").symlink_to(ours)
+        yield directory
+
+
+@asynccontextmanager
+async def running(subject: str) -> AsyncIterator[Subject]:
+    """Run a Home Assistant, of `SUBJECTS`, until the context ends."""
+    with configured(subject) as directory:
         process = await asyncio.create_subprocess_exec(
             PYTHON,
             *("-m", "benchmarks.home", directory, subject),
