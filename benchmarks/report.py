@@ -88,7 +88,7 @@ def _start(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
             subject,
             _spread(times, "ms"),
             f"{median(sizes):.1f} MiB",
-            f"{set_up:.0f} ms, {entities} entities",
+            f"{set_up:.0f} ms, {entities} entities" if entities else "not measured",
         )
 
 
