@@ -12,9 +12,14 @@ from array import array
 from functools import lru_cache
 
 
+def _shifted(crc: int) -> int:
+    """Return a checksum after one more bit, a zero."""
+    return (crc >> 1) ^ (0xA001 if crc & 1 else 0)
+
+
 def _of_byte(byte: int) -> int:
     for _ in range(8):
-        byte = (byte >> 1) ^ (0xA001 if byte & 1 else 0)
+        byte = _shifted(byte)
     return byte
 
 
@@ -32,12 +37,16 @@ def crc16(data: bytes, crc: int = 0) -> int:
 @lru_cache(maxsize=512)
 def _zeros(length: int) -> tuple[array[int], array[int]]:
     """Return what so many zero bytes do to a checksum, by its low byte and by its high byte."""
-    zeros = bytes(length)
+    crc = crc16(bytes(length), 0x8000)
+    of_bits = [crc]
+    # What they do to a lower bit is that a bit later.
+    for _ in range(15):
+        crc = _shifted(crc)
+        of_bits.insert(0, crc)
     low, high = array("H", [0]), array("H", [0])
-    for bit in range(8):
-        for table, start in ((low, 0), (high, 8)):
-            of_bit = crc16(zeros, 1 << (start + bit))
-            table.extend([crc ^ of_bit for crc in table])
+    for table, bits in ((low, of_bits[:8]), (high, of_bits[8:])):
+        for bit in bits:
+            table.extend([crc ^ bit for crc in table])
     return low, high
 
 

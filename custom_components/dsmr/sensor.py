@@ -295,29 +295,43 @@ class DSMRSensor(DSMREntity, SensorEntity):
     entity_description: DSMRSensorDescription
     _attr_extra_state_attributes: dict[str, Any] = {}  # noqa: RUF012 (it is never changed)
     _unit: str | None = None
+    _value: Any = None
+
+    @property
+    @override
+    def native_value(self) -> Any:
+        # Read once for each time that it is set: a cache, as `_attr_native_value` has, costs more.
+        return self._value
 
     @override
     def show(self, reading: Reading | None) -> None:
         if reading is None:
-            self._attr_native_value = None
+            self._value = None
             return
-        if reading.unit != self._unit:
-            self._unit = reading.unit
+        value, unit, time, entries = reading
+        if unit != self._unit:
+            self._unit = unit
             self._follow_unit(reading)
-        match self.entity_description.shows:
-            case Shows.VALUE:
-                self._attr_native_value = self._rounded(reading.value)
+        shows = self.entity_description.shows
+        if shows is Shows.VALUE:
+            self._value = self._rounded(value)
+            if time is None and not entries and not self._attr_extra_state_attributes:
+                return
+        else:
+            self._value = self._shown(shows, reading)
+        self._attr_extra_state_attributes = dict(self._attributes(reading))
+
+    def _shown(self, shows: Shows, reading: Reading) -> datetime | str | None:
+        match shows:
             case Shows.TIME:
-                self._attr_native_value = reading.time
+                return reading.time
             case Shows.TARIFF:
-                self._attr_native_value = _tariff(self._identity.tariffs, reading)
+                return _tariff(self._identity.tariffs, reading)
             case Shows.SWITCH:
-                self._attr_native_value = _SWITCH.get(str(reading.value))
+                return _SWITCH.get(str(reading.value))
             case Shows.VALVE:
-                self._attr_native_value = _VALVE.get(str(reading.value))
-        attributes = dict(self._attributes(reading))
-        if attributes or self._attr_extra_state_attributes:
-            self._attr_extra_state_attributes = attributes
+                return _VALVE.get(str(reading.value))
+        return None
 
     def _rounded(self, value: Any) -> Any:
         if isinstance(value, Decimal):
