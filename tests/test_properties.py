@@ -123,7 +123,6 @@ def test_no_value_is_believed_that_was_not_sent_and_the_next_telegram_is_read(
     assert intact[0].readings[ReadingKey(ELECTRICITY, "1.7.0")].value is not None
     test()
     # Damage to five frames in a row looks like a wrong key, and nothing else is worth a warning.
-    for record in caplog.records:
-        if record.levelno >= logging.WARNING:
-            assert re.search("can be read: the .* key does not fit", record.getMessage())
+    said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert all(re.search("can be read: the .* key does not fit", text) for text in said), said
     caplog.clear()
