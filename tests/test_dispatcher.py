@@ -476,6 +476,29 @@ def test_a_listener_that_raised_is_told_again_with_the_next_telegram() -> None:
     run(test())
 
 
+@pytest.mark.logs("Unexpected error in")
+def test_a_listener_that_raised_is_told_again_though_nothing_changed() -> None:
+    heard: list[object] = []
+
+    def stumble_once(reading: object) -> None:
+        heard.append(reading)
+        if len(heard) == 1:
+            raise ZeroDivisionError
+
+    async def test() -> None:
+        async with Dispatching() as port:
+            port.dsmr.listen(POWER, stumble_once, STEP)
+            contents = Contents(frozenset({POWER}), ())
+            first = Telegram("", {POWER: Reading("0.461")}, contents)
+            second = Telegram("", first.readings, contents, first.readings, frozenset())
+            for telegram in (first, second, second):
+                port._queue.put_nowait(TelegramReceived(telegram))
+                await settled()
+            assert heard == [Reading("0.461")] * 2
+
+    run(test())
+
+
 def test_a_number_that_turns_into_text_does_not_end_the_telling() -> None:
     async def test() -> None:
         async with Dispatching() as port:

@@ -58,6 +58,7 @@ class DSMR:
         self._contents_listeners: list[Callable[[Contents], None]] = []
         self._loss_listeners: list[Callable[[None], None]] = []
         self._failed: set[Callable[..., None]] = set()
+        self._is_untold = False
         self._timer: asyncio.TimerHandle | None = None
 
     def listen(
@@ -125,8 +126,9 @@ class DSMR:
                 if listener.told_in is not telegram:
                     self._tell(listener)
             return
-        # Telegrams between the two may have been dropped.
-        follows = telegram.earlier is previous.readings
+        # Telegrams between the two may have been dropped, and a listener may have raised.
+        follows = telegram.earlier is previous.readings and not self._is_untold
+        self._is_untold = False
         for key in telegram.changed if follows else list(self._listeners):
             for listener in self._listeners.get(key, ())[:]:
                 self._compare(listener, telegram.readings.get(key))
@@ -179,9 +181,9 @@ class DSMR:
         listener.told = self.telegram.readings.get(listener.key) if self.telegram else None
         told = self._call(listener.callback, listener.told)
         if not told and listener.active and self.telegram is not None:
-            # It is told again, with the next telegram at the earliest.
+            # It is told again with the next telegram, also where nothing changed in that.
             listener.told = _UNTOLD
-            self._waiting[listener] = None
+            self._is_untold = True
 
     def _call[T](self, callback: Callable[[T], None], value: T) -> bool:
         """Call back, and return whether that went well. An error is logged once for each."""
