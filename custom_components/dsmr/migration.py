@@ -27,13 +27,6 @@ _NAMES: Final = {
     "Long_Power_Failure_Count": "long_power_failure_count",
     "Max_power_per_phase": "belgium_max_power_per_phase",
     "Max_current_per_phase": "belgium_max_current_per_phase",
-    **{
-        f"Power_Consumption_Phase_L{n}": f"instantaneous_active_power_l{n}_positive"
-        for n in _PHASES
-    },
-    **{
-        f"Power_Production_Phase_L{n}": f"instantaneous_active_power_l{n}_negative" for n in _PHASES
-    },
     **{f"Power_Consumption_Phase_L{n}": f"{_POWER}_l{n}_positive" for n in _PHASES},
     **{f"Power_Production_Phase_L{n}": f"{_POWER}_l{n}_negative" for n in _PHASES},
     **{f"Voltage_Sags_Phase_L{n}": f"voltage_sag_l{n}_count" for n in _PHASES},
