@@ -105,8 +105,8 @@ def _scale(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 
 def _spread(values: Iterable[float], unit: str) -> str:
     """Return the median and what lies around it."""
-    least, *_, most = ordered = sorted([*values, *values])
-    return f"{median(ordered):.2f} {unit} ({least:.2f} to {most:.2f})"
+    ordered = sorted(values)
+    return f"{median(ordered):.2f} {unit} ({ordered[0]:.2f} to {ordered[-1]:.2f})"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -1,7 +1,7 @@
 """The real parts that tests put together: a gateway, a serial line, ser2net, and patience."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 import fcntl
 import os
@@ -50,6 +50,17 @@ def edited(original: bytes, **replacements: str) -> bytes:
         elif replacements[name]:
             lines.append(reference + replacements[name])
     return telegram([line.encode("latin-1") for line in lines], checksum=checksum != "\r\n")
+
+
+@asynccontextmanager
+async def during(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do something beside the test that never ends by itself, until the context ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class Gateway:
@@ -109,12 +120,8 @@ class Gateway:
                 self.send(data)
                 await asyncio.sleep(0.05)
 
-        task = asyncio.create_task(send())
-        try:
+        async with during(send()):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     def drop(self) -> None:
         """Close the connections, as a gateway does that restarts."""
@@ -187,12 +194,8 @@ class SerialLine:
                     await asyncio.sleep(0)
                 await asyncio.sleep(0.1)
 
-        task = asyncio.create_task(send())
-        try:
+        async with during(send()):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     def settings(self) -> list[Any]:
         """Return how the device is set, as termios says it."""

@@ -17,7 +17,7 @@ from .browser import pages
 from .browser.chromium import PATIENCE, open_tab
 from .browser.home import compile_statistics, home_without_meter
 from .meter import SimulatedMeter
-from .parts import SerialLine, complaints, installed, ser2net
+from .parts import SerialLine, complaints, during, installed, ser2net
 
 # A gas meter is read every five minutes, and its flow is known from the second reading on.
 SPEED = 10
@@ -40,12 +40,8 @@ async def sending(meter: SimulatedMeter, line: SerialLine) -> AsyncIterator[None
             line.send(meter.next_telegram())
             await asyncio.sleep(meter.interval / SPEED)
 
-    task = asyncio.create_task(send())
-    try:
+    async with during(send()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def shown_in(unit: str) -> re.Pattern[str]:

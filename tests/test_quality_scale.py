@@ -2,7 +2,6 @@
 
 import ast
 import json
-from pathlib import Path
 import re
 import struct
 from typing import Any
@@ -15,11 +14,10 @@ from custom_components.dsmr import config_flow
 from custom_components.dsmr.connection import CONNECTION
 from custom_components.dsmr.descriptions import SENSORS, DSMRSensorDescription, unknown_line
 
-ROOT = Path(__file__).parent.parent
-INTEGRATION = ROOT / "custom_components" / "dsmr"
+from .test_conformance import INTEGRATION, MODULES, ROOT
+
 README = (ROOT / "README.md").read_text()
 SAID: dict[str, Any] = yaml.safe_load((INTEGRATION / "quality_scale.yaml").read_text())["rules"]
-MODULES = {path.stem: ast.parse(path.read_text()) for path in sorted(INTEGRATION.glob("*.py"))}
 
 # Home Assistant's integration quality scale as of 2026.11, tier by tier.
 RULES = re.findall(
