@@ -95,9 +95,7 @@ class Port:
         )
         self.meter.interval = kind.interval or self.meter.interval
         # A few intervals, and what closing may take; DSMR 5: at most 15 s.
-        # Where it is learnt, a telegram lost in two pauses of three makes it twice as long.
-        learnt = 2 * kind.interval if kind.interval else self.meter.interval
-        bound = max(12.0, 3.5 * learnt) + RETURN
+        bound = max(12.0, 3.5 * self.meter.interval) + RETURN
         window = kind.time_between_update + 3 * self.meter.interval + 1
         self.record = Record(kind.model, bound, window, violations)
         # Without a checksum a damaged telegram may say what the meter did not.

@@ -382,6 +382,27 @@ def test_a_gateway_that_sends_once_a_minute_is_soon_not_called_silent(line: Line
 
 @pytest.mark.logs(LOST + "no telegram for")
 @pytest.mark.logs(BACK)
+@pytest.mark.parametrize("pauses", [[120, 60, 120], [1, 60, 1]], ids=["lost", "held back"])
+def test_two_odd_pauses_of_a_gateway_do_not_change_when_it_counts_as_silent(
+    line: Line, pauses: list[int]
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            for pause in [60] * 9 + pauses:
+                line.send(AM550)
+                await passed(pause)
+            line.send(AM550)
+            reading.events()
+            await passed(60 * SILENCE - 0.125)
+            assert reading.events() == []
+            await passed(0.125)
+            assert reading.events() == [Disconnected()]
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "no telegram for")
+@pytest.mark.logs(BACK)
 @pytest.mark.parametrize("before", [1, 2, 100])
 def test_an_hour_without_telegrams_teaches_no_patience(line: Line, before: int) -> None:
     async def test() -> None:

@@ -49,9 +49,10 @@ SILENCE = 3.5
 SHORTEST_SILENCE = 12.0
 """… but never before as many seconds: some meters of a version that talks every second send every
 ten."""
-GAPS = 3
+GAPS = 5
 """Pauses between telegrams from which the interval is learnt, the middle one counting. An outage is
-one of them; so the first one alone says nothing."""
+one of them; so the first one alone says nothing. With five, two may be too long because a telegram
+was lost, or too short because a gateway held one back."""
 HEARD = 3
 """Telegrams that are kept for the diagnostics."""
 REFUSED = 5
