@@ -4,9 +4,10 @@ Values that no line holds are added to the readings, as if the meter sent them.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from .models import ELECTRICITY, Reading, ReadingKey
@@ -33,14 +34,14 @@ LEAST_PEAK: Final = Decimal("2.5")
 """kW that the Flemish capacity tariff bills at least for each month (VREG, since 2023)."""
 BILLED_MONTHS: Final = 12
 
-type _Rule = Callable[[tuple[Reading | None, ...]], Reading | None]
+type _Rule = Callable[[Sequence[Reading | None]], Reading | None]
 
 
 def _value(reading: Reading | None) -> Decimal | None:
     return reading.value if reading and isinstance(reading.value, Decimal) else None
 
 
-def _net(inputs: tuple[Reading | None, ...]) -> Reading | None:
+def _net(inputs: Sequence[Reading | None]) -> Reading | None:
     """Imported minus exported: positive is taken from the grid."""
     imported, exported = inputs
     if (
@@ -53,7 +54,7 @@ def _net(inputs: tuple[Reading | None, ...]) -> Reading | None:
     return Reading(imported.value - exported.value, "kW")
 
 
-def _total(inputs: tuple[Reading | None, ...]) -> Reading | None:
+def _total(inputs: Sequence[Reading | None]) -> Reading | None:
     """The exact sum of the tariffs, where all that the meter sends can be read."""
     sent = [reading for reading in inputs if reading is not None]
     values = [value for value in map(_value, sent) if value is not None]
@@ -62,7 +63,7 @@ def _total(inputs: tuple[Reading | None, ...]) -> Reading | None:
     return Reading(sum(values, Decimal()), "kWh")
 
 
-def _forecast(inputs: tuple[Reading | None, ...]) -> Reading | None:
+def _forecast(inputs: Sequence[Reading | None]) -> Reading | None:
     """The demand at the end of the running quarter hour if the power stays as it is.
 
     The meter's running demand is the energy of this quarter hour so far over all of it.
@@ -75,7 +76,7 @@ def _forecast(inputs: tuple[Reading | None, ...]) -> Reading | None:
     return Reading(so_far + now * left / QUARTER_HOUR, "kW")
 
 
-def _average_peak(inputs: tuple[Reading | None, ...]) -> Reading | None:
+def _average_peak(inputs: Sequence[Reading | None]) -> Reading | None:
     """The mean of this month's peak and those of the eleven months before, 2.5 kW at least each."""
     running, history = inputs
     peaks = [
@@ -144,15 +145,16 @@ class Derivation:
             readings: what the telegram says.
             meters: the identities of the M-Bus meters in it.
         """
-        following = defaultdict(list)
+        following: defaultdict[ReadingKey, list[_KeyedRule]] = defaultdict(list)
+        for meter in meters:
+            line = ReadingKey(meter, MBUS_READING)
+            following[line].append((ReadingKey(meter, FLOW), partial(self._flow, meter), (line,)))
         for keyed in _KEYED_RULES:
             if keyed[0] not in readings:
                 for line in keyed[2]:
                     following[line].append(keyed)
         self._following = dict(following)
         self.follow(readings, following)
-        for meter in meters:
-            self.follow(readings, [ReadingKey(meter, MBUS_READING)])
 
     def follow(
         self, readings: dict[ReadingKey, Reading], changed: Iterable[ReadingKey]
@@ -168,24 +170,20 @@ class Derivation:
         """
         followed = set()
         for line in changed:
-            if line.meter != ELECTRICITY and line.obis == MBUS_READING:
-                key = ReadingKey(line.meter, FLOW)
-                readings[key] = self._flow(line.meter, readings.get(line))
-                followed.add(key)
             for key, rule, lines in self._following.get(line, ()):
                 if key in followed:
                     continue
                 followed.add(key)
-                result = rule(tuple(map(readings.get, lines)))
+                result = rule([*map(readings.get, lines)])
                 if result is not None:
                     readings[key] = result
                 else:
                     readings.pop(key, None)
         return followed
 
-    def _flow(self, meter: str, reading: Reading | None) -> Reading:
+    def _flow(self, meter: str, inputs: Sequence[Reading | None]) -> Reading:
         """Return the flow between the last two readings, by the meter's own clock."""
-        earlier = self._earlier.get(meter)
+        (reading,), earlier = inputs, self._earlier.get(meter)
         if reading is None or reading.time is None or _value(reading) is None:
             return Reading(None)
         if earlier is None or earlier.time != reading.time:

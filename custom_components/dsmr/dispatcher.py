@@ -22,10 +22,8 @@ class _Listener:
     key: ReadingKey
     callback: Callable[[Reading | None], None]
     step: Decimal | None
-    wait: float
     due: float = 0.0
     told: Reading | None = None
-    told_in: Telegram | None = None
     active: bool = True
 
 
@@ -52,7 +50,8 @@ class DSMR:
         self.errors = 0
         self._queue = queue
         self._time_between_update = time_between_update
-        self._listeners: dict[ReadingKey, list[_Listener]] = {}
+        # A callback may begin or stop to listen: no tuple in it is ever changed.
+        self._listeners: dict[ReadingKey, tuple[_Listener, ...]] = {}
         # Those whose reading has changed since they were told; a set that keeps their order.
         self._waiting: dict[_Listener, None] = {}
         self._contents_listeners: list[Callable[[Contents], None]] = []
@@ -78,16 +77,16 @@ class DSMR:
         """
         # As it is written: 0.05 is not quite 0.05 as a float.
         exact_step = None if step is None else Decimal(str(step))
-        listener = _Listener(key, callback, exact_step, self._time_between_update)
-        self._listeners.setdefault(key, []).append(listener)
+        listener = _Listener(key, callback, exact_step)
+        self._listeners[key] = (*self._listeners.get(key, ()), listener)
         if self.telegram is not None:
-            self._tell(listener)
+            self._tell(listener, self.telegram.readings.get(key), _now())
 
         def stop() -> None:
             listener.active = False
             self._waiting.pop(listener, None)
             self._failed.discard(callback)
-            self._listeners[key].remove(listener)
+            self._listeners[key] = tuple(x for x in self._listeners[key] if x is not listener)
 
         return stop
 
@@ -117,31 +116,30 @@ class DSMR:
 
     def _received(self, telegram: Telegram) -> None:
         previous, self.telegram = self.telegram, telegram
+        # Without those who begin to listen in this telegram: they are told it then.
+        everyone = self._all() if previous is None else []
         if previous is None or previous.contents is not telegram.contents:
             for callback in self._contents_listeners[:]:
                 self._call(callback, telegram.contents)
+        now, readings = _now(), telegram.readings
         if previous is None:
-            for listener in self._all():
-                # Who began to listen in this telegram has been told.
-                if listener.told_in is not telegram:
-                    self._tell(listener)
+            for listener in everyone:
+                self._tell(listener, readings.get(listener.key), now)
             return
         # Telegrams between the two may have been dropped, and a listener may have raised.
         follows = telegram.earlier is previous.readings and not self._is_untold
         self._is_untold = False
-        for key in telegram.changed if follows else list(self._listeners):
-            for listener in self._listeners.get(key, ())[:]:
-                self._compare(listener, telegram.readings.get(key))
-
-    def _compare(self, listener: _Listener, reading: Reading | None) -> None:
-        """Tell a listener a reading if it moved; have it wait if it differs at all."""
-        if reading == listener.told:
-            self._waiting.pop(listener, None)
-        elif _moved(listener, reading) or listener.due <= asyncio.get_running_loop().time():
-            self._tell(listener)
-        elif listener not in self._waiting:
-            self._waiting[listener] = None
-            self._schedule(listener.due)
+        listeners, waiting = self._listeners, self._waiting
+        for key in telegram.changed if follows else list(listeners):
+            reading = readings.get(key)
+            for listener in listeners.get(key, ()):
+                if reading == listener.told:
+                    waiting.pop(listener, None)
+                elif listener.due <= now or _moved(listener, reading):
+                    self._tell(listener, reading, now)
+                elif listener not in waiting:
+                    waiting[listener] = None
+                    self._schedule(listener.due)
 
     def _disconnected(self) -> None:
         self._cancel_timer()
@@ -151,7 +149,7 @@ class DSMR:
             self._call(callback, None)
         if before is not None:
             for listener in self._all():
-                self._tell(listener)
+                self._tell(listener, None, _now())
 
     def _schedule(self, due: float) -> None:
         """See to it that who waits is told when that is due."""
@@ -163,23 +161,23 @@ class DSMR:
 
     def _tell_due(self, now: float) -> None:
         self._timer = None
+        readings = self.telegram.readings if self.telegram else {}
         for listener in list(self._waiting):
             if listener.due <= now:
-                self._tell(listener)
+                self._tell(listener, readings.get(listener.key), _now())
         if self._waiting:
             self._schedule(min(listener.due for listener in self._waiting))
 
     def _all(self) -> list[_Listener]:
         return [listener for listeners in self._listeners.values() for listener in listeners]
 
-    def _tell(self, listener: _Listener) -> None:
+    def _tell(self, listener: _Listener, reading: Reading | None, now: float) -> None:
         if not listener.active:
             return
         self._waiting.pop(listener, None)
-        listener.due = asyncio.get_running_loop().time() + listener.wait
-        listener.told_in = self.telegram
-        listener.told = self.telegram.readings.get(listener.key) if self.telegram else None
-        told = self._call(listener.callback, listener.told)
+        listener.due = now + self._time_between_update
+        listener.told = reading
+        told = self._call(listener.callback, reading)
         if not told and listener.active and self.telegram is not None:
             # It is told again with the next telegram, also where nothing changed in that.
             listener.told = _UNTOLD
@@ -204,13 +202,19 @@ class DSMR:
             self._timer = None
 
 
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 def _moved(listener: _Listener, reading: Reading | None) -> bool:
     """Return whether a reading differs so much from what was told that it must not wait."""
-    told = listener.told
-    if reading is None or told is None or reading.value is None or told.value is None:
+    if reading is None or listener.told is None:
         return True
-    if listener.step is None:
+    now, before, step = reading.value, listener.told.value, listener.step
+    if now is None or before is None:
+        return True
+    if step is None:
         return False
-    if isinstance(reading.value, Decimal) and isinstance(told.value, Decimal):
-        return abs(reading.value - told.value) >= listener.step
+    if isinstance(now, Decimal) and isinstance(before, Decimal):
+        return abs(now - before) >= step
     return True

@@ -44,18 +44,18 @@ class Register:
         self._at = 0.0
         self._doubt: _Doubt | None = None
 
-    def believe(self, reading: Reading, now: float) -> Reading:
+    def believe(self, reading: Reading, now: float, earlier: float) -> Reading:
         """Return the reading, or the last one that was believed in its place.
 
         Args:
-            reading: what the telegram says.
+            reading: what the telegram says; it need not be asked where that is what the one before
+                said and was believed.
             now: monotonic time, in seconds.
+            earlier: when the telegram before came.
         """
-        believed = self._believed
-        if reading is believed:
-            self._at, self._doubt = now, None
-            return reading
-        value = reading.value
+        believed, value = self._believed, reading.value
+        if self._doubt is None:
+            self._at = earlier
         if not isinstance(value, Decimal):
             return reading
         if (
@@ -63,7 +63,7 @@ class Register:
             or self._is_plausible(believed, reading, now)
             or self._persists(value, now)
         ):
-            self._believed, self._at, self._doubt = reading, now, None
+            self._believed, self._doubt = reading, None
             return reading
         return believed
 

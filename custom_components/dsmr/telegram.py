@@ -62,20 +62,20 @@ class Decoder:
         self._reader = LineReader(version, zone, counters)
         self._seen: set[str] = set()
         self._registers: defaultdict[ReadingKey, Register] = defaultdict(Register)
+        # What the lines say of which the register is not believed.
+        self._doubted: dict[ReadingKey, Reading] = {}
         # Where there is no checksum: what the meter sends, and what has come once.
         self._references: set[tuple[int, ReadingKey]] = set()
         self._strange: set[tuple[int, ReadingKey]] = set()
         self._derivation = Derivation()
-        # The last telegram: its checksum, its lines as they came, how many bytes stand behind each,
-        # what each says, and whose reading that is.
+        # The last telegram: when it came, its checksum, its lines as they came, how long they are,
+        # how many bytes stand behind each, and what each says of whose reading.
+        self._at = 0.0
         self._crc = 0
         self._raw: list[bytes] = []
+        self._lengths: list[int] = []
         self._behind: list[int] = []
-        self._lines: list[Line | None] = []
-        self._keys: list[ReadingKey | None] = []
-        # Its readings as they were sent, which of them are registers, and its odd lines.
-        self._sent: dict[ReadingKey, Reading] = {}
-        self._counting: list[ReadingKey] = []
+        self._lines: list[tuple[ReadingKey, Line] | None] = []
         self._odd: list[OddLine] = []
         self._unreadable = 0
         self._telegram = Telegram("", {}, Contents(frozenset(), ()))
@@ -108,9 +108,9 @@ class Decoder:
             self._telegram = telegram or self._read(raw, now)
         except Exception:
             # What is remembered by halves, no telegram can be compared with.
-            self._raw = []
+            self._lengths = []
             raise
-        self._crc = crc
+        self._at, self._crc = now, crc
         return self._telegram
 
     def _follow(self, raw: list[bytes], changed: Sequence[int], now: float) -> Telegram | None:
@@ -121,43 +121,44 @@ class Decoder:
         self._raw = raw
         last = self._telegram
         readings = dict(last.readings)
-        followed = set()
-        for key, reading in news:
-            self._sent[key] = reading
-            if key not in self._registers:
-                readings[key] = reading
-                followed.add(key)
-        for key in self._counting:
-            reading = self._registers[key].believe(self._sent[key], now)
-            if reading is not readings[key]:
-                readings[key] = reading
-                followed.add(key)
-        derived = self._derivation.follow(readings, followed)
+        # A register that is doubted may be believed though its line stays as it is.
+        said = {**self._doubted, **news} if self._doubted else news
+        for key, reading in said.items():
+            readings[key] = self._believed(key, reading, now) if key in self._registers else reading
+        derived = self._derivation.follow(readings, said)
         for odd in self._odd:
             odd.times += 1
         self.counters.unreadable_lines += self._unreadable
         contents = last.contents
-        if any((key in readings) != (key in contents.keys) for key in derived):
+        if derived & readings.keys() != derived & contents.keys:
             contents = Contents(frozenset(readings), contents.meters)
-        return Telegram(last.header, readings, contents, last.readings, followed | derived)
+        return Telegram(last.header, readings, contents, last.readings, [*said, *derived])
 
-    def _news(
-        self, raw: list[bytes], changed: Sequence[int]
-    ) -> list[tuple[ReadingKey, Reading]] | None:
+    def _news(self, raw: list[bytes], changed: Sequence[int]) -> dict[ReadingKey, Reading] | None:
         """Return what the lines that changed say, if they are about the same as before."""
-        news = []
+        news = {}
         for index in changed:
-            key, before = self._keys[index], self._lines[index]
-            if key is None or before is None:
+            before = self._lines[index]
+            if before is None:
                 return None
-            reading = before.again(raw[index]) if before.again else None
+            key, line = before
+            reading = line.again(raw[index]) if line.again else None
             if reading is None:
-                line = self._reader.read(raw[index])
-                if line.error or line.key != before.key or line.channel != before.channel:
+                now = self._reader.read(raw[index])
+                if now.error or now.key != line.key or now.channel != line.channel:
                     return None
-                self._lines[index], reading = line, line.reading
-            news.append((key, reading))
+                self._lines[index], reading = (key, now), now.reading
+            news[key] = reading
         return news
+
+    def _believed(self, key: ReadingKey, reading: Reading, now: float) -> Reading:
+        """Return the reading of a register, or what is believed in its place."""
+        believed = self._registers[key].believe(reading, now, self._at)
+        if believed is not reading:
+            self._doubted[key] = reading
+        else:
+            self._doubted.pop(key, None)
+        return believed
 
     def _read(self, raw: list[bytes], now: float) -> Telegram:
         """Read all lines."""
@@ -174,8 +175,10 @@ class Decoder:
             raise ChecksumError("no line of it can be read")
         meters = tuple(self._add_meters(readings, behind)) if behind else ()
         self._remember([] if continued or self._strange else raw, [None, *lines], readings)
-        for key in self._counting:
-            readings[key] = self._registers[key].believe(readings[key], now)
+        self._doubted.clear()
+        for key, reading in readings.items():
+            if _is_register(key.obis):
+                readings[key] = self._believed(key, reading, now)
         self._derivation.add(readings, [meter.identity for meter in meters])
         # The same object for the same contents: whoever looks after them compares by identity.
         contents = self._telegram.contents
@@ -201,17 +204,18 @@ class Decoder:
         self, raw: list[bytes], lines: list[Line | None], readings: Mapping[ReadingKey, Reading]
     ) -> None:
         """Remember a telegram, so that only what changes has to be read of the next one."""
-        self._raw, self._lines = raw, lines
+        self._raw, self._lengths = raw, [len(line) for line in raw]
         self._behind = list(accumulate(map(len, reversed(raw[1:])), initial=len("!")))[::-1]
         # What a line says is a reading of a meter, or not where an earlier line said the same; but
         # who knows which meters there are when a line changes that says which?
         whose = {id(reading): key for key, reading in readings.items()}
-        self._keys = [
+        keys = [
             whose.pop(id(line.reading), None) if line and line.key.obis not in _METERS else None
             for line in lines
         ]
-        self._sent = dict(readings)
-        self._counting = [key for key in readings if _is_register(key.obis)]
+        self._lines = [
+            (key, line) if key and line else None for key, line in zip(keys, lines, strict=True)
+        ]
         self._odd = [line.odd for line in lines if line and line.odd]
         self._unreadable = sum(bool(line and line.error) for line in lines)
 
@@ -283,10 +287,9 @@ class Decoder:
 
     def _changed(self, raw: list[bytes]) -> Sequence[int] | None:
         """Return which lines are others than in the last telegram, if all are as long as there."""
-        if len(raw) != len(self._raw):
+        if [*map(len, raw)] != self._lengths:
             return None
-        changed = list(compress(count(), map(ne, raw, self._raw, strict=True)))
-        return changed if all(len(raw[i]) == len(self._raw[i]) for i in changed) else None
+        return [*compress(count(), map(ne, raw, self._raw, strict=True))]
 
     def _meter(
         self, type_: MBusType, channel: int, values: dict[str, Reading], taken: Container[str]
