@@ -70,12 +70,30 @@ class Home:
     async def enable(self) -> None:
         """Enable every entity."""
         registry = er.async_get(self._hass)
-        for entity in list(registry.entities.values()):
-            if entity.platform == DOMAIN and entity.disabled_by is not None:
+        for entity in self._of_meters():
+            if entity.disabled_by is not None:
                 registry.async_update_entity(entity.entity_id, disabled_by=None)
         # Home Assistant sets the entry up anew a while after that.
         await asyncio.sleep(2 * config_entries.RELOAD_AFTER_UPDATE_DELAY)
         await self._hass.async_block_till_done()
+
+    async def unique_ids(self) -> list[str]:
+        """Return the unique ids of the entities that are enabled."""
+        return [e.unique_id for e in self._of_meters() if e.disabled_by is None]
+
+    async def keep(self, unique_ids: list[str]) -> None:
+        """Disable every entity but these."""
+        registry = er.async_get(self._hass)
+        for entity in self._of_meters():
+            if entity.unique_id not in unique_ids:
+                registry.async_update_entity(
+                    entity.entity_id, disabled_by=er.RegistryEntryDisabler.USER
+                )
+        await self._hass.async_block_till_done()
+
+    def _of_meters(self) -> list[er.RegistryEntry]:
+        entities = er.async_get(self._hass).entities.values()
+        return [entity for entity in entities if entity.platform == DOMAIN]
 
     async def reload(self, options: dict[str, Any]) -> list[float]:
         """Set the options and set up anew; return the seconds that each set-up took."""

@@ -2,26 +2,33 @@
 
 from itertools import islice
 import time
-from typing import Final
+from typing import Any, Final
 
 from .feeder import feeder, telegrams
 from .subject import running
 
 EVERY_CHANGE: Final = "every change"
 DEFAULT_OPTIONS: Final = "default options"
-_DEFAULT: Final = 30
+SAME: Final = "the built-in's sensors"
+ALL: Final = "all sensors"
+_DEFAULTS: Final = {"ours": 60, "built-in": 30}
 """Telegrams for which a change waits by default: one comes a second."""
 
 
-async def measure(subject: str, number: int) -> dict[str, float]:
-    """Return the milliseconds of processor time that a telegram costs, by the name of the case.
+async def measure(subject: str, number: int, same: list[str]) -> dict[str, Any]:
+    """Return what a telegram costs.
 
     Args:
         subject: of `SUBJECTS`.
         number: how many telegrams are measured.
+        same: the unique ids of the built-in's entities; where it is measured itself, none.
+
+    Returns:
+        The milliseconds of processor time, by the sensors that are enabled and by the options; and
+        the unique ids of all entities.
     """
     meter = telegrams()
-    found: dict[str, float] = {}
+    found: dict[str, Any] = {}
     async with feeder() as gateway, running(subject) as home:
 
         async def warmed_up(time_between_update: float) -> float:
@@ -39,6 +46,14 @@ async def measure(subject: str, number: int) -> dict[str, float]:
             gateway.send_at_rest(sent, home.processor_time)
             return (home.processor_time() - began) / number * 1000
 
+        async def both() -> dict[str, float]:
+            await warmed_up(0)
+            every_change = await measured()
+            # Both count real time, which passes slower than the meter's here: as many telegrams
+            # are held back or thrown away as in the default time of a meter.
+            await warmed_up(_DEFAULTS[subject] * await warmed_up(1))
+            return {EVERY_CHANGE: every_change, DEFAULT_OPTIONS: await measured()}
+
         await home.ask("add", port=gateway.port, meters=1, options={"time_between_update": 0})
         await gateway.connected()
         gateway.send_at_rest(list(islice(meter, 100)), home.processor_time)
@@ -46,11 +61,10 @@ async def measure(subject: str, number: int) -> dict[str, float]:
         # The built-in adds its entities twice if it is set up anew before a telegram has come.
         await gateway.connected()
         gateway.send_at_rest(list(islice(meter, 100)), home.processor_time)
-        await warmed_up(0)
-        found[EVERY_CHANGE] = await measured()
-        found["entities"] = len(await home.ask("entities"))
-        # Both count real time, which passes slower than the meter's here: as many telegrams are
-        # held back or thrown away as in 30 s of a meter.
-        await warmed_up(_DEFAULT * await warmed_up(1))
-        found[DEFAULT_OPTIONS] = await measured()
+        found["entities"] = await home.ask("unique_ids")
+        found[ALL] = found[SAME] = await both()
+        if same:
+            await home.ask("keep", unique_ids=same)
+            found["same"] = await home.ask("unique_ids")
+            found[SAME] = await both()
     return found

@@ -1,6 +1,7 @@
 """What was measured, as a page with a picture: docs/performance.md."""
 
 from collections.abc import Iterable, Iterator
+from itertools import product
 import platform
 from statistics import median, quantiles
 from string import Template
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 
 from demo.home import REPOSITORY
 
-from .processor import DEFAULT_OPTIONS, EVERY_CHANGE
+from .processor import ALL, DEFAULT_OPTIONS, EVERY_CHANGE, SAME
 from .subject import SUBJECTS
 
 PAGE: Final = REPOSITORY / "docs" / "performance.md"
@@ -25,12 +26,18 @@ def text(found: dict[str, Any]) -> str:
         "processor": _table(
             ("", "ours", "built-in", "built-in / ours, round by round"), _processor(found)
         ),
-        "entities": " and ".join(
-            f"{int(found['processor'][subject][0]['entities'])} ({subject})" for subject in SUBJECTS
-        ),
+        "ours": str(len(found["processor"]["ours"][0]["entities"])),
+        "same": str(len(found["processor"]["ours"][0]["same"])),
         "latency": _table(("", "median", "99th percentile", "changes"), _latency(found)),
         "days": _table(
-            ("", "`time_between_update`", "rows", "steps of 50 W", "of them within a second"),
+            (
+                "",
+                "`time_between_update`",
+                "sensors",
+                "rows",
+                "steps of 50 W",
+                "of them within a second",
+            ),
             _days(found),
         ),
         "hours": str(found["hours"]),
@@ -56,10 +63,15 @@ def write(found: dict[str, Any], page: str) -> None:
 
 
 def _processor(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    for case in (EVERY_CHANGE, DEFAULT_OPTIONS):
-        ours, theirs = ([each[case] for each in found["processor"][s]] for s in SUBJECTS)
+    for sensors, case in product((SAME, ALL), (EVERY_CHANGE, DEFAULT_OPTIONS)):
+        ours, theirs = ([each[sensors][case] for each in found["processor"][s]] for s in SUBJECTS)
         ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
-        yield case, _spread(ours, "ms"), _spread(theirs, "ms"), _spread(ratios, "times")
+        yield (
+            f"{case}, {sensors}",
+            _spread(ours, "ms"),
+            _spread(theirs, "ms"),
+            _spread(ratios, "times"),
+        )
 
 
 def _latency(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -77,7 +89,8 @@ def _latency(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 
 def _days(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for subject, option, day in found["days"]:
-        yield subject, f"{option} s", f"{day['rows']:,}", str(day["steps"]), str(day["in time"])
+        figures = (day["entities"], day["rows"], day["steps"], day["in time"])
+        yield subject, f"{option} s", *(f"{figure:,}" for figure in figures)
 
 
 def _start(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
