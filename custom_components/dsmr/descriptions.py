@@ -66,6 +66,8 @@ class DSMRSensorDescription(SensorEntityDescription):
         step: a change of at least this much, in the meter's unit, does not wait.
         mbus: the types of the M-Bus meter that it belongs to, or () for electricity.
         shows: what of the reading it shows.
+        detail: whether it changes all the time and few people look at it: in a config entry it is
+            disabled until somebody enables it, as in the built-in.
     """
 
     obis: str
@@ -73,6 +75,7 @@ class DSMRSensorDescription(SensorEntityDescription):
     step: float | None = None
     mbus: tuple[MBusType, ...] = ()
     shows: Shows = Shows.VALUE
+    detail: bool = False
 
 
 _DIAGNOSTIC: Final[dict[str, Any]] = {"entity_category": EntityCategory.DIAGNOSTIC}
@@ -225,9 +228,9 @@ SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
     _row("electricity_delivered_tariff_4", "2.8.4", "Power production tariff 4", **_ENERGY),
     _row("electricity_combined", "15.8.0", "Energy combined", **_ENERGY),
     *_phases("instantaneous_active_power_{}_positive", ("21.7.0", "41.7.0", "61.7.0"),
-             "Power consumption", **_POWER),
+             "Power consumption", **_POWER, detail=True),
     *_phases("instantaneous_active_power_{}_negative", ("22.7.0", "42.7.0", "62.7.0"),
-             "Power production", **_POWER),
+             "Power production", **_POWER, detail=True),
     *_phases("net_power_{}", NET_POWER_PHASES, "Net power", **_POWER,
              entity_registry_enabled_default=False),
     _row("absolute_active_power", "15.7.0", "Absolute power", **_POWER, **_HIDDEN),
@@ -235,8 +238,10 @@ SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
     _row("average_net_power", "16.24.0", "Average net power", **_POWER, **_HIDDEN),
     _row("average_power_consumption", "1.24.0", "Average power consumption", **_POWER, **_HIDDEN),
     # Grid
-    *_phases("instantaneous_voltage_{}", ("32.7.0", "52.7.0", "72.7.0"), "Voltage", **_VOLTAGE),
-    *_phases("instantaneous_current_{}", ("31.7.0", "51.7.0", "71.7.0"), "Current", **_CURRENT),
+    *_phases("instantaneous_voltage_{}", ("32.7.0", "52.7.0", "72.7.0"), "Voltage", **_VOLTAGE,
+             detail=True),
+    *_phases("instantaneous_current_{}", ("31.7.0", "51.7.0", "71.7.0"), "Current", **_CURRENT,
+             detail=True),
     *_phases("average_voltage_{}", ("32.24.0", "52.24.0", "72.24.0"), "Average voltage",
              **_VOLTAGE, **_HIDDEN),
     _row("instantaneous_voltage", "12.7.0", "Voltage", **_VOLTAGE, **_HIDDEN),
@@ -244,11 +249,12 @@ SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
     _row("instantaneous_current_sum", "90.7.0", "Current sum", **_CURRENT, **_HIDDEN),
     _row("instantaneous_current_neutral", "91.7.0", "Current neutral", **_CURRENT, **_HIDDEN),
     _row("nominal_voltage", "94.32.1", "Nominal voltage", **_VOLTAGE, **_HIDDEN),
-    _row("eon_hu_frequency", "14.7.0", "Frequency", **_FREQUENCY),
-    _row("instantaneous_power_factor_total", "13.7.0", "Power factor", **_POWER_FACTOR),
+    _row("eon_hu_frequency", "14.7.0", "Frequency", **_FREQUENCY, detail=True),
+    _row("instantaneous_power_factor_total", "13.7.0", "Power factor", **_POWER_FACTOR,
+         detail=True),
     _row("minimum_power_factor", "13.3.0", "Minimum power factor", **_POWER_FACTOR, **_HIDDEN),
     *_phases("instantaneous_power_factor_{}", ("33.7.0", "53.7.0", "73.7.0"), "Power factor",
-             **_POWER_FACTOR),
+             **_POWER_FACTOR, detail=True),
     _row("short_power_failure_count", "96.7.21", "Short power failure count", **_COUNT),
     _row("long_power_failure_count", "96.7.9", "Long power failure count", **_COUNT),
     _row("last_power_failure", "99.97.0", "Last power failure", **_TIME),

@@ -17,7 +17,7 @@ from .dispatcher import DSMR, Unsubscribe
 from .maker import described
 from .migration import adopt_gas
 from .models import ELECTRICITY, MBusType, Reading, ReadingKey, Telegram
-from .obis import MBUS_READING
+from .obis import ENERGY_EXPORTED, ENERGY_IMPORTED, MBUS_READING
 from .roster import Slot
 from .versions import Tariff, Version
 
@@ -166,6 +166,8 @@ class EntryIdentity(Identity):
         if self.version.key == "5B":
             name = BELGIAN.get(entity.entity_description.key, name)
         entity.belongs_to(DeviceInfo(identifiers={self.device(entity.slot)}), name)
+        if self._is_detail(entity.entity_description):
+            entity.disabled_at_first()
 
     @override
     def device(self, slot: Slot | None) -> tuple[str, str]:
@@ -197,6 +199,13 @@ class EntryIdentity(Identity):
             )
             if slot.type is MBusType.GAS and not self._gas_reading(slot):
                 adopt_gas(self.hass, self.entry.entry_id, self._serial(slot), device.id)
+
+    def _is_detail(self, description: DSMRSensorDescription) -> bool:
+        """Return whether it is disabled until somebody enables it."""
+        totals = (ENERGY_IMPORTED, ENERGY_EXPORTED)
+        # Where no specification has both, they are the sum of the tariffs.
+        is_sum = ENERGY_EXPORTED not in self.version.electricity
+        return description.detail or (is_sum and description.obis in totals)
 
     def _serial(self, slot: Slot | None) -> str:
         """Return what begins the unique ids of a meter's entities."""
@@ -257,6 +266,11 @@ class PortEntity(Entity):
     def renamed(self, unique_id: str) -> None:
         """Have another unique id: the meter was replaced."""
         self._attr_unique_id = unique_id
+
+    @callback
+    def disabled_at_first(self) -> None:
+        """Be disabled in the registry until a person enables it."""
+        self._attr_entity_registry_enabled_default = False
 
     @callback
     def belongs_to(self, device: DeviceInfo, translation_key: str | None) -> None:
