@@ -81,10 +81,11 @@ class Gateway:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def open(self) -> None:
-        """Listen; on the same port as before where there was one."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+    async def open(self, listening: socket.socket | None = None) -> None:
+        """Listen; on the same port as before where there was one, or on a socket."""
+        listening = listening or socket.create_server(("127.0.0.1", self.port))
+        self._server = await asyncio.start_server(self._serve, sock=listening)
+        self.port = listening.getsockname()[1]
 
     async def close(self) -> None:
         """Refuse new clients and drop those that are there."""
@@ -130,21 +131,32 @@ class Gateway:
         self._arrived.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients.append(writer)
         self.connections += 1
-        self._arrived.set()
-        self._left.clear()
         try:
-            while await reader.read(1024):
-                pass
+            await self._talk(reader, writer)
         except OSError:
             pass
         finally:
-            self._clients.remove(writer)
-            if not self._clients:
-                self._arrived.clear()
-                self._left.set()
+            self._leave(writer)
             writer.transport.abort()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Do what a client asks for, until it leaves."""
+        self._arrive(writer)
+        while await reader.read(1024):
+            pass
+
+    def _arrive(self, client: asyncio.StreamWriter) -> None:
+        self._clients.append(client)
+        self._arrived.set()
+        self._left.clear()
+
+    def _leave(self, client: asyncio.StreamWriter) -> None:
+        if client in self._clients:
+            self._clients.remove(client)
+        if not self._clients:
+            self._arrived.clear()
+            self._left.set()
 
 
 class SerialLine:
