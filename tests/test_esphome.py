@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+from aioesphomeapi.client import APIClient
+from aioesphomeapi.core import APIConnectionError
 from homeassistant.core import HomeAssistant
 import pytest
 from serialx import create_serial_connection
@@ -10,8 +12,8 @@ from serialx import create_serial_connection
 from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.models import Cause
 
-from .esphome import ESPHome
-from .parts import edited, set_up, state_of, telegram_of, until
+from .esphome import API, ESPHome
+from .parts import edited, free_port, set_up, state_of, telegram_of, until
 
 AM550 = edited(telegram_of("iskra-am550"), o1_0_1_8_1="(002104.718*kWh)", o0_0_96_14_0="(0001)")
 TARIFF = "sensor.power_tariff"
@@ -45,6 +47,25 @@ async def test_a_meter_is_read_and_its_line_set(
     await proxy.disconnected()
 
 
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
+async def test_an_esphome_that_was_killed_mid_telegram_is_read_again(
+    hass: HomeAssistant, proxy: ESPHome
+) -> None:
+    await set_up(hass, {"port": proxy.url, "dsmr_version": 5})
+    async with proxy.sending(AM550):
+        await state_of(hass, TARIFF, "low")
+    proxy.send(AM550[:500])
+    await proxy.close()
+    await state_of(hass, TARIFF, "unavailable")
+    reader = hass.data[YAML_PORTS]["yaml"].reader
+    await until(lambda: "Connect call failed" in reader.counters.last_cause)
+    await proxy.open()
+    async with proxy.sending(AM550):
+        await state_of(hass, TARIFF, "low")
+    await hass.data[YAML_PORTS]["yaml"].stop()
+
+
 @pytest.mark.logs(LOST + r".*\(another program has the port\)")
 @pytest.mark.logs(BACK)
 async def test_a_proxy_that_another_client_has_is_read_when_that_leaves(
@@ -59,4 +80,32 @@ async def test_a_proxy_that_another_client_has_is_read_when_that_leaves(
     other.abort()
     async with proxy.sending(AM550):
         await state_of(hass, TARIFF, "low")
+    await hass.data[YAML_PORTS]["yaml"].stop()
+
+
+@pytest.mark.parametrize("is_read", [False, True], ids=["while it is opened", "while it is read"])
+async def test_an_esphome_that_hangs_is_left_at_once(
+    hass: HomeAssistant, proxy: ESPHome, is_read: bool
+) -> None:
+    if not is_read:
+        proxy.ignores = (API.SerialProxyRequest, API.DisconnectRequest)
+    await set_up(hass, {"port": proxy.url, "dsmr_version": 5})
+    if is_read:
+        async with proxy.sending(AM550):
+            await state_of(hass, TARIFF, "low")
+        proxy.ignores = (object,)
+    await until(lambda: API.SerialProxyRequest in proxy.asked)
+    async with asyncio.timeout(2):
+        await hass.data[YAML_PORTS]["yaml"].stop()
+        await until(lambda: proxy.guests == 0)
+
+
+@pytest.mark.logs("Connection error occurred: .*Connect call failed")
+async def test_what_the_library_says_of_other_devices_is_said_still(
+    hass: HomeAssistant, proxy: ESPHome
+) -> None:
+    await set_up(hass, {"port": proxy.url, "dsmr_version": 5})
+    await proxy.connected()
+    with pytest.raises(APIConnectionError):
+        await APIClient("127.0.0.1", free_port()).connect()
     await hass.data[YAML_PORTS]["yaml"].stop()

@@ -12,6 +12,7 @@ from typing import override
 
 from serialx import SerialException, UnsupportedSetting, create_serial_connection
 
+from . import esphome, rfc2217
 from .causes import WORDS, cause_of
 from .const import LOGGER
 from .decryption import Decryption, DecryptionError
@@ -27,7 +28,6 @@ from .models import (
     Telegram,
     TelegramReceived,
 )
-from .rfc2217 import transport_of
 from .telegram import ChecksumError, Decoder
 from .versions import OTHERS, SerialSettings, Version
 
@@ -42,8 +42,8 @@ CONNECT_TIMEOUT = 3.5
 OPEN_TIMEOUT = 15.0
 """Seconds for everything else that opening may do, such as the handshake of a serial proxy."""
 CLOSE_TIMEOUT = 0.5
-"""Seconds that are waited for a port to close; it goes on closing by itself. A serial proxy that is
-gone takes longer, and neither its entities nor who stops the reading should wait for it."""
+"""Seconds that are waited for a port to close; it goes on closing by itself, and neither its
+entities nor who stops the reading should wait for it."""
 SILENCE = 3.5
 """Telegram intervals without a telegram after which the meter counts as silent …"""
 SHORTEST_SILENCE = 12.0
@@ -234,7 +234,8 @@ class Reader:
                 byte_size=self._serial.byte_size,
                 parity=self._serial.parity,
                 connect_timeout=CONNECT_TIMEOUT,
-                transport_cls=transport_of(self.connection.url),
+                transport_cls=rfc2217.transport_of(self.connection.url)
+                or esphome.transport_of(self.connection.url),
             )
         try:
             self._is_open = True
