@@ -66,6 +66,18 @@ async def test_an_esphome_that_was_killed_mid_telegram_is_read_again(
     await hass.data[YAML_PORTS]["yaml"].stop()
 
 
+@pytest.mark.logs(LOST + r".*'p1 of the neighbour' does not exist.*\(there is no such port\)")
+async def test_a_proxy_that_the_esphome_does_not_have_is_told(
+    hass: HomeAssistant, proxy: ESPHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    await set_up(hass, {"port": f"{proxy.url} of the neighbour", "dsmr_version": 5})
+    reader = hass.data[YAML_PORTS]["yaml"].reader
+    await until(lambda: reader.cause is Cause.NO_SUCH_PORT and proxy.connections > 1)
+    assert "Traceback" not in caplog.text
+    await hass.data[YAML_PORTS]["yaml"].stop()
+    await until(lambda: proxy.guests == 0)
+
+
 @pytest.mark.logs(LOST + r".*\(another program has the port\)")
 @pytest.mark.logs(BACK)
 async def test_a_proxy_that_another_client_has_is_read_when_that_leaves(

@@ -759,7 +759,8 @@ def test_user_password_and_keys_of_a_url_are_not_logged(
         OSError,
         SerialException,
         # So does serialx, of a socket:// without a port.
-        pytest.param(ValueError, marks=pytest.mark.logs("Unexpected error while reading")),
+        ValueError,
+        pytest.param(RuntimeError, marks=pytest.mark.logs("Unexpected error while reading")),
     ],
 )
 def test_an_error_that_names_the_url_does_not_give_its_secrets_away(

@@ -14,6 +14,8 @@ from urllib.parse import unquote
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):/+(?:(?P<user>.*)@)?(?P<where>[^@?#]*)(?P<query>[?#].*)?"
 )
+# What a person calls a serial proxy of an ESPHome is no secret.
+_PORT_NAME = re.compile(r"\bport_name=[^&#]*")
 # Shorter words are in every text.
 _SHORTEST_SECRET = 4
 
@@ -217,7 +219,7 @@ class Connection:
         """Return a text, such as an error's, without what of the URL is secret, for the log."""
         text = text.replace(self.url, self.name)
         if url := _URL.fullmatch(self.url):
-            secret = f"{url['user'] or ''}:{url['query'] or ''}"
+            secret = f"{url['user'] or ''}:{_PORT_NAME.sub('', url['query'] or '')}"
             for part in re.split(r"[:&=?#]", secret):
                 for written in (part, unquote(part)):
                     if len(written) >= _SHORTEST_SECRET:

@@ -225,18 +225,22 @@ class Reader:
         self._is_open = False
         self._serial = self._search.begin() if self._search else self.serial
         self._protocol = protocol = _Protocol(self)
-        async with asyncio.timeout(OPEN_TIMEOUT):
-            transport, _ = await create_serial_connection(
-                loop,
-                lambda: protocol,
-                self.connection.url,
-                baudrate=self._serial.baudrate,
-                byte_size=self._serial.byte_size,
-                parity=self._serial.parity,
-                connect_timeout=CONNECT_TIMEOUT,
-                transport_cls=rfc2217.transport_of(self.connection.url)
-                or esphome.transport_of(self.connection.url),
-            )
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT):
+                transport, _ = await create_serial_connection(
+                    loop,
+                    lambda: protocol,
+                    self.connection.url,
+                    baudrate=self._serial.baudrate,
+                    byte_size=self._serial.byte_size,
+                    parity=self._serial.parity,
+                    connect_timeout=CONNECT_TIMEOUT,
+                    transport_cls=rfc2217.transport_of(self.connection.url)
+                    or esphome.transport_of(self.connection.url),
+                )
+        except ValueError as reason:
+            # The URL lacks something, or names a serial proxy that the ESPHome does not have.
+            raise FileNotFoundError(errno.ENOENT, str(reason)) from reason
         try:
             self._is_open = True
             self.counters.connections += 1
