@@ -3,10 +3,13 @@
 import asyncio
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
 import os
+from pathlib import Path
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -16,7 +19,8 @@ import pytest_socket
 
 from custom_components.dsmr.const import YAML_PORTS
 
-from .parts import PATIENCE, set_up, state_of, until
+from .esphome import ESPHome
+from .parts import PATIENCE, set_up, state_of, telegram_of, until
 
 POWER = "sensor.power_consumption"
 OURS, THEIRS, PORT = "198.51.100.1", "198.51.100.2", 2001
@@ -68,6 +72,18 @@ class Elsewhere:
             await asyncio.wait(lines, return_when=asyncio.FIRST_COMPLETED)
         for line in lines:
             line.cancel()
+
+    def listen(self, port: int) -> socket.socket:
+        """Return a socket that listens there, though it is served here."""
+
+        def listen() -> socket.socket:
+            # For this thread alone, which ends with it.
+            with Path(f"/run/netns/{self._name}").open("rb") as namespace:
+                os.setns(namespace.fileno(), os.CLONE_NEWNET)
+            return socket.create_server((THEIRS, port))
+
+        with ThreadPoolExecutor(1) as threads:
+            return threads.submit(listen).result()
 
     async def lose_power(self) -> None:
         """Be gone with all connections, of which nobody is told, and be there anew."""
@@ -138,6 +154,24 @@ async def test_a_route_that_is_dropped_is_noticed_and_its_return_too(
     elsewhere.mend()
     await back(hass)
     await hass.data[YAML_PORTS]["yaml"].stop()
+
+
+@pytest.mark.logs("No telegrams from esphome://.*: no telegram for")
+@pytest.mark.logs("Telegrams come from esphome://.* again")
+async def test_an_esphome_behind_a_dropped_route_is_left_and_read_when_that_returns(
+    hass: HomeAssistant, elsewhere: Elsewhere
+) -> None:
+    proxy = ESPHome()
+    await proxy.open(elsewhere.listen(6053))
+    await set_up(hass, {"port": f"esphome://{THEIRS}/?port_name=p1", "dsmr_version": 5})
+    async with proxy.sending(telegram_of("iskra-am550")):
+        await back(hass)
+        elsewhere.cut()
+        await state_of(hass, POWER, "unavailable")
+        elsewhere.mend()
+        await back(hass)
+    await hass.data[YAML_PORTS]["yaml"].stop()
+    await proxy.close()
 
 
 @pytest.mark.logs(LOST)
