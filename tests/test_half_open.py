@@ -68,8 +68,7 @@ class Elsewhere:
         )
         output = self._gateway.stdout, self._gateway.stderr
         lines = [asyncio.ensure_future(stream.readline()) for stream in output if stream]
-        async with asyncio.timeout(PATIENCE):
-            await asyncio.wait(lines, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(lines, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         for line in lines:
             line.cancel()
 
