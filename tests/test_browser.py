@@ -25,8 +25,7 @@ NOON = datetime.fromisoformat("2026-06-21T12:55:00+02:00")
 SHOWN = {
     "Net power": "kW",
     "Power consumption": "kW",
-    "Energy consumption (total)": "kWh",
-    "Voltage phase L1": "V",
+    "Energy consumption (tarif 1)": "kWh",
 }
 expect.set_options(timeout=PATIENCE)
 
@@ -98,7 +97,7 @@ async def test_a_meter_is_added_looked_at_moved_and_put_on_the_energy_dashboard_
 
             # Change an option.
             updates = await pages.configure(page)
-            await expect(updates).to_have_value("30")
+            await expect(updates).to_have_value("60")
             await updates.fill("0")
             await pages.save_options(page)
             await expect(await pages.configure(page)).to_have_value("0")
