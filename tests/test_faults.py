@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 import gc
 from itertools import pairwise
 from random import Random
+import re
 import tracemalloc
 from typing import Any, SupportsIndex, override
 
 from freezegun.api import FrozenDateTimeFactory
 import pytest
 
+from custom_components.dsmr import framing
 from custom_components.dsmr.derivation import Derivation
 from custom_components.dsmr.framing import LIMIT, Framer
 from custom_components.dsmr.lines import LineReader
@@ -184,6 +186,25 @@ def test_a_log_of_power_failures_in_each_telegram_takes_no_memory() -> None:
     assert held_after(another_thousand) < 10_000
 
 
+@pytest.mark.logs("The meter's line '.*' can't be read")
+def test_lines_that_are_others_each_time_take_no_memory() -> None:
+    decoder = Decoder(VERSIONS["5"], UTC, Counters())
+
+    def sent(n: int) -> bytes:
+        odd = f"1-0:{n}.7.0(1*kW)\r\n1-0:{n}.7.1(1*kW\r\nnoise {n}\r\n"
+        return edited(AM550.replace(b"!", odd.encode() + b"!"))
+
+    def are_read() -> None:
+        for telegram in telegrams:
+            decoder.decode(telegram, 0)
+
+    telegrams = [sent(n) for n in range(1000, 2000)]
+    are_read()
+    telegrams = [sent(n) for n in range(2000, 3000)]
+    # The last telegram, which is another one than before, is 37 KB of it.
+    assert held_after(are_read) < 70_000
+
+
 @pytest.mark.parametrize("version", ["2.2", "5"])
 def test_hours_of_noise_take_no_memory(line: Line, version: str) -> None:
     rng = Random(1)
@@ -208,9 +229,12 @@ def test_hours_of_noise_take_no_memory(line: Line, version: str) -> None:
 @pytest.mark.parametrize(
     "filling", [b"\xff", b"/", b"!", b"\n!", b"/ISK5\r\n", b"\xdb\x08", b"(0)"]
 )
-def test_noise_costs_as_much_at_its_end_as_at_its_beginning(filling: bytes) -> None:
-    # Counted, not timed: how often bytes are looked for, by how many are held then.
-    counting = Counting()
+def test_noise_costs_as_much_at_its_end_as_at_its_beginning(
+    monkeypatch: pytest.MonkeyPatch, filling: bytes
+) -> None:
+    # Counted, not timed: how many bytes are looked at, and how many moved.
+    looking, counting = Looking(framing._END), Counting()
+    monkeypatch.setattr(framing, "_END", looking)
     framer = Framer()
     framer._buffer = counting
     piece = (filling * 1000)[:1000]
@@ -223,6 +247,21 @@ def test_noise_costs_as_much_at_its_end_as_at_its_beginning(filling: bytes) -> N
     assert len(counting) <= LIMIT
     # A byte is moved once or twice: what is dropped is dropped by halves.
     assert counting.moved < 3 * 400 * 1000
+    # And looked at once, apart from what may be a part of an end.
+    assert looking.bytes < 1.1 * 400 * 1000
+
+
+class Looking:
+    """A pattern that counts the bytes in which it is looked for."""
+
+    def __init__(self, pattern: re.Pattern[bytes]) -> None:
+        self._pattern = pattern
+        self.bytes = 0
+
+    def search(self, buffer: bytes, position: int) -> re.Match[bytes] | None:
+        found = self._pattern.search(buffer, position)
+        self.bytes += (found.end() if found else len(buffer)) - position
+        return found
 
 
 class Counting(bytearray):

@@ -7,7 +7,6 @@ that has not changed since the last telegram is not read again.
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
-from functools import cache
 from itertools import accumulate, compress, count
 from operator import ne
 import re
@@ -331,7 +330,6 @@ def _is_left(values: Mapping[str, Reading], times: Sequence[datetime]) -> bool:
     return time is not None and max(times) - time > LEFT
 
 
-@cache
 def _is_register(obis: str) -> bool:
     """Return whether a value only counts up: energy by the value group D, and M-Bus readings."""
     return obis == MBUS_READING or ".8." in obis
