@@ -1,7 +1,7 @@
 """A Home Assistant in simulated time, with a few ports and all that happens to them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from random import Random
 import sys
 import tempfile
 import time
-from typing import Any, Final, override
+from typing import Final
 from unittest.mock import patch
 
 from homeassistant import loader
@@ -24,7 +24,7 @@ from pytest_homeassistant_custom_component.common import async_test_home_assista
 from custom_components.dsmr.models import Reading, Telegram
 from custom_components.dsmr.sensor import DSMRSensor
 from custom_components.dsmr.telegram import Decoder
-from tests.clock import VirtualLoop, now, passed
+from tests.clock import HomeLoop, now, passed
 
 from .faults import FAULTS, MISTAKEN, PROMPT
 from .line import Lines
@@ -49,21 +49,6 @@ _ANNOUNCED: Final = (
     # Damaged frames in a row look like a wrong key, and another key is asked for.
     "No telegram from rfc2217://192.0.2.2:2217 can be read",
 )
-
-
-class _Loop(VirtualLoop):
-    """Simulated time, also for what Home Assistant does in threads: it is done at once."""
-
-    @override
-    def run_in_executor(  # type: ignore[override]
-        self, executor: object, func: Callable[..., Any], *args: Any
-    ) -> asyncio.Future[Any]:
-        future = self.create_future()
-        try:
-            future.set_result(func(*args))
-        except Exception as error:
-            future.set_exception(error)
-        return future
 
 
 @dataclass(frozen=True)
@@ -117,7 +102,7 @@ def soak(seed: int, *, days: float | None = None, minutes: float = 60) -> Outcom
     """
     outcome = Outcome(seed)
     end = (time.monotonic() + 60 * minutes) if days is None else None
-    with asyncio.Runner(loop_factory=lambda: _Loop(10_000)) as runner:
+    with asyncio.Runner(loop_factory=lambda: HomeLoop(10_000)) as runner:
         runner.run(_live(outcome, DAY * days if days else 0, end))
     return outcome
 

@@ -1,7 +1,7 @@
 """Virtual time: minutes of a meter's life in milliseconds of a test's."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 import selectors
 from typing import Any, override
 
@@ -59,6 +59,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return what is done when nothing more happens without time passing."""
         future = self.create_future()
         self._waiting.idle.append(future)
+        return future
+
+
+class HomeLoop(VirtualLoop):
+    """Virtual time, also for what Home Assistant does in threads: it is done at once."""
+
+    @override
+    def run_in_executor(  # type: ignore[override]
+        self, executor: object, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:
+            future.set_exception(error)
         return future
 
 

@@ -1,6 +1,7 @@
 """What every test has at hand."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 import logging
 from pathlib import Path
 import re
@@ -11,6 +12,7 @@ import pytest
 # name, find no `dsmr` there, and fall back to Home Assistant's own without a word.
 import custom_components.dsmr
 
+from .clock import HomeLoop
 from .parts import Gateway, SerialLine
 
 assert custom_components.dsmr.__file__
@@ -26,6 +28,14 @@ REPORT = pytest.StashKey[list[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "logs(pattern): a warning or worse that this test expects")
+    config.addinivalue_line("markers", "virtual: Home Assistant itself lives on virtual time")
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    is_virtual = item.get_closest_marker("virtual")
+    return {"virtual": HomeLoop} if is_virtual else {"real": asyncio.new_event_loop}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

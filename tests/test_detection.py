@@ -27,7 +27,6 @@ from .line import DEVICE, Line, Reading
 from .meter import MODELS
 from .meter.wire import encrypted
 from .parts import (
-    PATIENCE,
     Gateway,
     SerialLine,
     edited,
@@ -541,11 +540,3 @@ async def test_a_meter_that_was_added_with_other_settings_than_usual_is_read_wit
     assert entry.runtime_data.reader.counters.connections == 1
     assert await hass.config_entries.async_unload(entry.entry_id)
     meter.cancel()
-
-
-async def test_the_search_ends_with_the_port(hass: HomeAssistant, gateway: Gateway) -> None:
-    await set_up(hass, at(gateway))
-    await gateway.connected()
-    async with asyncio.timeout(PATIENCE):
-        await hass.data[YAML_PORTS]["yaml"].stop()
-    await gateway.disconnected()

@@ -667,17 +667,3 @@ def test_who_follows_an_m_bus_meter_hears_its_first_reading_once() -> None:
             assert told == [(0, Decimal(1))]
 
     run(test())
-
-
-def test_stopping_leaves_no_timer() -> None:
-    async def test() -> None:
-        async with Dispatching() as port:
-            told = port.listen(ENERGY)
-            await port.send({ENERGY: "1"})
-            await passed(1)
-            await port.send({ENERGY: "2"})
-        await passed(60)
-        assert len(told) == 1
-
-    # `run` looks for timers too.
-    run(test())

@@ -632,43 +632,6 @@ def test_a_loss_is_told_though_the_queue_is_full(line: Line) -> None:
     run(test())
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [
-        "opening",
-        "reading",
-        "reading the first telegram",
-        pytest.param("pausing", marks=pytest.mark.logs(LOST)),
-        "losing",
-    ],
-)
-def test_stopping_takes_no_time_and_leaves_nothing(line: Line, moment: str) -> None:
-    async def test() -> None:
-        line.hangs = moment == "opening"
-        line.fault = ConnectionRefusedError(111, "refused") if moment == "pausing" else None
-        async with Reading() as reading:
-            await passed(0.125)
-            if moment == "reading":
-                line.send(AM550)
-            elif moment == "reading the first telegram":
-                line.send(AM550[:100])
-            elif moment == "losing":
-                line.lose()
-            attempts = len(line.opened)
-            before = now()
-            await reading.stop()
-            assert now() == before
-            assert reading.task.cancelled()
-            assert line.given_up == line.hangs
-            if line.transport:
-                assert line.transport.closed
-            await passed(60)
-            assert len(line.opened) == attempts
-
-    # That no task and no timer is left, `run` sees.
-    run(test())
-
-
 @pytest.mark.logs(LOST + "no telegram for")
 def test_a_silence_is_told_though_the_port_is_slow_to_close(line: Line) -> None:
     async def test() -> None:
@@ -705,19 +668,6 @@ def test_a_port_that_was_left_is_not_heard_any_more(line: Line) -> None:
             before.receive(am550(666))
             assert reading.events() == []
         await passed(20)
-
-    run(test())
-
-
-def test_stopping_does_not_wait_for_a_port_that_is_slow_to_close(line: Line) -> None:
-    async def test() -> None:
-        line.closing = 10
-        async with Reading() as reading:
-            before = now()
-            await reading.stop()
-            stopped = now()
-            await passed(20)
-            assert stopped - before <= 1
 
     run(test())
 

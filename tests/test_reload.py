@@ -277,63 +277,6 @@ async def test_two_reloads_at_once_leave_one_reader(hass: HomeAssistant, gateway
     await state_of(hass, POWER, "0.001")
 
 
-@pytest.mark.parametrize("moment", ["opening", "reading", "waiting to tell", "pausing"])
-async def test_a_meter_can_be_taken_out_at_any_moment(
-    hass: HomeAssistant,
-    gateway: Gateway,
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-    moment: str,
-) -> None:
-    if moment == "opening":
-        opening = asyncio.Event()
-
-        async def hang(*_: object, **__: object) -> None:
-            opening.set()
-            await asyncio.Event().wait()
-
-        monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", hang)
-    elif moment == "pausing":
-        request.applymarker(pytest.mark.logs("No telegrams from"))
-        await gateway.close()
-    await set_up(hass, at(gateway))
-    if moment == "opening":
-        await opening.wait()
-    elif moment == "pausing":
-        reader = hass.data[YAML_PORTS]["yaml"].reader
-        await until(lambda: bool(reader.counters.last_cause))
-    else:
-        await gateway.connected()
-        gateway.send(drawing(100))
-        await state_of(hass, POWER, "0.1")
-        if moment == "waiting to tell":
-            gateway.send(drawing(101))
-            await until(lambda: bool(our_timers()))
-    assert ours()
-    await reload(hass)
-    assert not ours()
-    assert not our_timers()
-    assert not hass.data.get(YAML_PORTS)
-
-
-async def test_stopping_home_assistant_closes_the_connection_and_leaves_nothing(
-    hass: HomeAssistant, gateway: Gateway
-) -> None:
-    threads = set(threading.enumerate())
-    await set_up(hass, at(gateway))
-    await gateway.connected()
-    gateway.send(drawing(100))
-    await state_of(hass, POWER, "0.1")
-    gateway.send(drawing(101))
-    await until(lambda: bool(our_timers()))
-    await hass.async_stop()
-    await gateway.disconnected()
-    # Home Assistant does not wait for it.
-    await until(lambda: not ours())
-    assert not our_timers()
-    assert _others(threads) == set()
-
-
 async def test_stopping_home_assistant_closes_the_serial_line_and_leaves_nothing(
     hass: HomeAssistant, serial_line: SerialLine
 ) -> None:
@@ -353,23 +296,3 @@ def _others(threads: set[threading.Thread]) -> set[threading.Thread]:
     """Return the threads that are new, without those of Home Assistant's executor."""
     new = set(threading.enumerate()) - threads
     return {thread for thread in new if not thread.name.startswith(("asyncio_", "SyncWorker_"))}
-
-
-async def test_setting_up_and_removing_twenty_times_leaves_nothing(
-    hass: HomeAssistant, gateway: Gateway
-) -> None:
-    await set_up(hass, at(gateway))
-    await gateway.connected()
-    await reload(hass)
-    await gateway.disconnected()
-    tasks = len(asyncio.all_tasks())
-    for attempt in range(20):
-        await reload(hass, at(gateway))
-        await gateway.connected()
-        gateway.send(drawing(100 + attempt))
-        await state_of(hass, POWER, f"{(100 + attempt) / 1000}")
-        await reload(hass)
-        await gateway.disconnected()
-    assert not hass.data.get(YAML_PORTS)
-    assert len(asyncio.all_tasks()) == tasks
-    assert not our_timers()
