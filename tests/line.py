@@ -103,6 +103,7 @@ class Reading:
         url: str = URL,
         keys: Keys | None = None,
         detects: bool = False,
+        rfxtrx: bool = False,
         not_ready: tuple[type[Exception], ...] = (),
     ) -> None:
         """Prepare a reader; None is a version that is to be found out."""
@@ -110,7 +111,7 @@ class Reading:
         self.counters = Counters()
         self._queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_SIZE)
         self.reader = Reader(
-            Connection(url, 30, keys, detects or version is None),
+            Connection(url, 30, keys, detects or version is None, rfxtrx),
             row,
             Decoder(row, UTC, self.counters),
             self._queue,

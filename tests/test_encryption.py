@@ -272,6 +272,24 @@ def test_a_telegram_that_a_gateway_has_decrypted_is_read_as_well(line: Line) -> 
     run(test())
 
 
+@pytest.mark.logs("No telegrams from")
+@pytest.mark.logs("Telegrams come from")
+def test_two_halves_of_a_frame_are_none_where_the_connection_was_lost_between_them(
+    line: Line,
+) -> None:
+    async def test() -> None:
+        async with Reading("MSn", keys=Keys(KEY)) as reading:
+            line.send(FRAMES[0][:100])
+            line.lose()
+            await passed(1)
+            line.send(FRAMES[0][100:])
+            assert reading.counters.telegrams == 0
+            line.send(FRAMES[1])
+            assert reading.counters.telegrams == 1
+
+    run(test())
+
+
 def test_damaged_frames_cost_themselves_and_are_counted(line: Line) -> None:
     async def test() -> None:
         # Without a tag to verify, a damaged byte shows in the checksum, the first one at once.

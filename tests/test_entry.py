@@ -16,6 +16,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.dsmr import async_remove_config_entry_device
 from custom_components.dsmr.framing import RFXtrxPackets
 
+from .clock import passed, run
+from .line import Line, Reading
 from .parts import Gateway, SerialLine, edited, state_of, telegram_of, until, value_of
 
 with patch.dict(HANDLERS):
@@ -410,3 +412,29 @@ def test_each_piece_of_a_packet_is_passed_on_as_soon_as_its_packet_is_there() ->
     receiver.feed(stream[:30])
     receiver.clear()
     assert receiver.feed(stream) == AM550
+
+
+def test_what_other_devices_send_takes_no_memory() -> None:
+    receiver = RFXtrxPackets()
+    for _ in range(100):
+        receiver.feed(bytes.fromhex("0a520102ce0300f6290369") * 100)
+    assert len(receiver._buffer) < 256
+
+
+@pytest.mark.logs("No telegrams from")
+@pytest.mark.logs("Telegrams come from")
+def test_half_a_packet_before_a_loss_costs_no_telegram_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = Line()
+    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", line.open)
+
+    async def test() -> None:
+        async with Reading(rfxtrx=True) as reading:
+            line.send(packets(AM550)[:30])
+            line.lose()
+            await passed(1)
+            line.send(packets(AM550))
+            assert reading.counters.telegrams == 1
+
+    run(test())

@@ -12,12 +12,11 @@ from custom_components.dsmr import issues, reader
 from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.issues import PATIENCE
 from custom_components.dsmr.models import Cause
-from custom_components.dsmr.port import P1Port
+from custom_components.dsmr.port import P1Port, line_of
 
 from .parts import (
     Gateway,
     SerialLine,
-    free_port,
     set_up,
     state_of,
     telegram_of,
@@ -96,23 +95,6 @@ async def test_a_missing_port_is_an_issue_after_five_minutes_and_gone_when_it_is
     assert issue_of(hass) is None
 
 
-@pytest.mark.logs("No telegrams from .*the host refuses the connection")
-async def test_the_issue_goes_with_its_meter(
-    hass: HomeAssistant, socket_enabled: None, later: Later
-) -> None:
-    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{free_port()}")
-    await set_up_entry(hass, entry)
-    port = entry.runtime_data
-    await lost_again(port)
-    later(PATIENCE)
-    await lost_again(port)
-    issue = issue_of(hass, entry.entry_id)
-    assert issue
-    assert issue.translation_key == Cause.REFUSED
-    await hass.config_entries.async_remove(entry.entry_id)
-    assert issue_of(hass, entry.entry_id) is None
-
-
 @pytest.mark.logs("No telegrams from")
 @pytest.mark.parametrize(
     ("sent", "cause", "version"),
@@ -179,6 +161,18 @@ async def test_the_second_at_one_port_waits_and_is_told_who_has_it(
     assert issue_of(hass, second.roster.port_id) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("socket://192.0.2.1:2001", "rfc2217://192.0.2.1:2001"),
+        ("socket://gateway.local:2001", "socket://Gateway.local:2001"),
+        ("socket://192.0.2.1:2001", "socket://somebody:secret@192.0.2.1:2001"),
+    ],
+)
+async def test_a_line_is_one_by_whichever_name(hass: HomeAssistant, name: str, other: str) -> None:
+    assert await line_of(hass, name) == await line_of(hass, other)
+
+
 @pytest.mark.logs("No telegrams from .*The first has the port")
 async def test_two_entries_at_one_gateway_do_not_take_turns(
     hass: HomeAssistant, gateway: Gateway
@@ -204,7 +198,7 @@ async def test_two_entries_at_one_gateway_do_not_take_turns(
 
 @pytest.mark.logs("No telegrams from .*the connection was lost")
 async def test_the_connection_is_shown_and_when_the_last_telegram_came(
-    hass: HomeAssistant, gateway: Gateway
+    hass: HomeAssistant, gateway: Gateway, later: Later
 ) -> None:
     await set_up(hass, at(gateway))
     await gateway.connected()
@@ -214,9 +208,10 @@ async def test_the_connection_is_shown_and_when_the_last_telegram_came(
     state = hass.states.get(CONNECTION)
     assert state
     assert "last_telegram" not in state.attributes
+    later(10)
     gateway.drop()
     await state_of(hass, CONNECTION, "lost")
     state = hass.states.get(CONNECTION)
     assert state
-    assert 0 <= (state.last_changed - state.attributes["last_telegram"]).total_seconds() < 20
+    assert 10 <= (state.last_changed - state.attributes["last_telegram"]).total_seconds() < 20
     assert value_of(hass, "sensor.power_consumption") == "unavailable"

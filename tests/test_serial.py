@@ -62,11 +62,14 @@ async def test_an_adapter_that_comes_back_under_another_name_is_read_by_its_id(
     serial_line.unplug()
     by_id.unlink()
     await state_of(hass, "sensor.power_tariff", "unavailable")
+    # Meanwhile another adapter has got its name.
+    another = SerialLine(serial_line.device)
     serial_line.device = tmp_path / "ttyUSB7"
     serial_line.plug_in()
     by_id.symlink_to(serial_line.device)
     async with serial_line.sending(AM550):
         await state_of(hass, "sensor.power_tariff", "low")
+    another.unplug()
 
 
 @pytest.mark.logs("No telegrams from .*ttyUSB0: .*No such file")
