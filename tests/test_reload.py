@@ -19,6 +19,7 @@ import pytest
 
 from custom_components.dsmr import sensor
 from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.roster import Roster
 
 from .parts import (
     PATIENCE,
@@ -275,6 +276,30 @@ async def test_two_reloads_at_once_leave_one_reader(hass: HomeAssistant, gateway
     await gateway.connected()
     gateway.send(drawing(1))
     await state_of(hass, POWER, "0.001")
+
+
+async def test_a_reload_while_a_meter_is_being_set_up_leaves_one_reader(
+    hass: HomeAssistant, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, begun, goes_on = Roster.load, asyncio.Semaphore(0), asyncio.Event()
+
+    async def load_from_a_slow_disk(*args: Any) -> Roster:
+        begun.release()
+        await goes_on.wait()
+        return await load(*args)
+
+    monkeypatch.setattr(Roster, "load", load_from_a_slow_disk)
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as both:
+        both.create_task(set_up(hass, at(gateway)))
+        await begun.acquire()
+        both.create_task(reload(hass, at(gateway)))
+        await begun.acquire()
+        goes_on.set()
+    assert len([task for task in asyncio.all_tasks() if "dsmr reader" in task.get_name()]) == 1
+    await gateway.connected()
+    gateway.send(drawing(1))
+    await state_of(hass, POWER, "0.001")
+    assert gateway.connections == 1
 
 
 async def test_stopping_home_assistant_closes_the_serial_line_and_leaves_nothing(

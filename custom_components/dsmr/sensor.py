@@ -113,13 +113,11 @@ async def async_setup_platform(
         version = await Roster.version(hass, prefix) or OTHERS
     else:
         version = VERSIONS[config[CONF_DSMR_VERSION]]
-    p1_port = P1Port(
-        hass,
-        connection,
-        version,
-        config[CONF_TIME_BETWEEN_UPDATE],
-        await Roster.load(hass, prefix, version),
-    )
+    roster = await Roster.load(hass, prefix, version)
+    if hass.data.get(YAML_UNIQUE_IDS) is not taken:
+        # Meanwhile the file was read again, and each of its meters is set up anew.
+        return
+    p1_port = P1Port(hass, connection, version, config[CONF_TIME_BETWEEN_UPDATE], roster)
     hass.data.setdefault(YAML_PORTS, {})[prefix] = p1_port
     suggest(hass, p1_port)
 
