@@ -65,6 +65,23 @@ async def test_the_diagnostics_of_an_entry_say_what_happened(
     assert found["unreadable_lines"] == found["unknown_lines"] == []
 
 
+@pytest.mark.logs("Unexpected error in")
+async def test_a_mistake_in_showing_is_counted_with_those_in_reading(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    def stumble(_: object) -> None:
+        raise ZeroDivisionError
+
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    entry.runtime_data.dsmr.listen_contents(stumble)
+    gateway.send(AM550)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    entry.runtime_data.reader.counters.errors += 2
+    assert (await diagnostics(hass, entry))["counters"]["errors"] == 3
+
+
 @pytest.mark.logs("The meter's line '1-0:32.7.0' can't be read")
 @pytest.mark.logs("The meter's line 'noise [0-9]+' can't be read")
 async def test_the_lines_that_say_nothing_are_listed_with_how_often_they_came(

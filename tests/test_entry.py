@@ -15,9 +15,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.dsmr import async_remove_config_entry_device
 from custom_components.dsmr.framing import RFXtrxPackets
+from custom_components.dsmr.reader import QUEUE_SIZE
 
 from .clock import passed, run
-from .line import Line, Reading
+from .line import URL, Line, Reading
 from .parts import Gateway, SerialLine, edited, state_of, telegram_of, until, value_of
 
 with patch.dict(HANDLERS):
@@ -381,6 +382,18 @@ async def test_what_was_learnt_of_an_entry_goes_with_it(
     await until(lambda: f"dsmr.{entry.entry_id}" in hass_storage)
     await hass.config_entries.async_remove(entry.entry_id)
     assert f"dsmr.{entry.entry_id}" not in hass_storage
+
+
+async def test_when_home_assistant_was_busy_the_newest_is_shown_and_no_more_than_a_minute_kept(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Line()
+    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", line.open)
+    entry = entry_for("5", AM550, port=URL)
+    await set_up_entry(hass, entry)
+    line.send(AM550 * 99 + edited(AM550, o1_0_1_7_0="(00.777*kW)"))
+    assert entry.runtime_data.reader.counters.dropped == 100 - QUEUE_SIZE
+    await state_of(hass, "sensor.electricity_meter_power_consumption", "0.777")
 
 
 def packets(telegram: bytes) -> bytes:

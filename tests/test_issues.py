@@ -10,7 +10,6 @@ import pytest
 
 from custom_components.dsmr import issues, reader
 from custom_components.dsmr.const import YAML_PORTS
-from custom_components.dsmr.issues import PATIENCE
 from custom_components.dsmr.models import Cause
 from custom_components.dsmr.port import P1Port, line_of
 
@@ -65,7 +64,7 @@ def issue_of(hass: HomeAssistant, port_id: str = "yaml") -> ir.IssueEntry | None
     return ir.async_get(hass).async_get_issue("dsmr", f"no_telegrams_{port_id}")
 
 
-@pytest.mark.logs("No telegrams from .*there is no such port")
+@pytest.mark.logs("No telegrams from .*(there is no such port|the connection was lost)")
 @pytest.mark.logs("Telegrams come from")
 async def test_a_missing_port_is_an_issue_after_five_minutes_and_gone_when_it_is_back(
     hass: HomeAssistant, serial_line: SerialLine, later: Later
@@ -74,7 +73,7 @@ async def test_a_missing_port_is_an_issue_after_five_minutes_and_gone_when_it_is
     await set_up(hass, {"port": str(serial_line.device), "dsmr_version": 5})
     port = port_of(hass)
     await lost_again(port)
-    later(PATIENCE - 20)
+    later(280)
     await lost_again(port)
     assert issue_of(hass) is None
     later(20)
@@ -92,6 +91,12 @@ async def test_a_missing_port_is_an_issue_after_five_minutes_and_gone_when_it_is
     await serial_line.opened()
     async with serial_line.sending(AM550):
         await state_of(hass, CONNECTION, "receiving")
+    assert issue_of(hass) is None
+
+    # The next outage has its own five minutes.
+    serial_line.unplug()
+    await lost_again(port)
+    await lost_again(port)
     assert issue_of(hass) is None
 
 
@@ -197,6 +202,7 @@ async def test_two_entries_at_one_gateway_do_not_take_turns(
 
 
 @pytest.mark.logs("No telegrams from .*the connection was lost")
+@pytest.mark.logs("Telegrams come from")
 async def test_the_connection_is_shown_and_when_the_last_telegram_came(
     hass: HomeAssistant, gateway: Gateway, later: Later
 ) -> None:
@@ -209,9 +215,22 @@ async def test_the_connection_is_shown_and_when_the_last_telegram_came(
     assert state
     assert "last_telegram" not in state.attributes
     later(10)
-    gateway.drop()
+    await gateway.close()
     await state_of(hass, CONNECTION, "lost")
     state = hass.states.get(CONNECTION)
     assert state
     assert 10 <= (state.last_changed - state.attributes["last_telegram"]).total_seconds() < 20
     assert value_of(hass, "sensor.power_consumption") == "unavailable"
+    last = state.attributes["last_telegram"]
+    for _ in range(2):
+        await lost_again(port_of(hass))
+    state = hass.states.get(CONNECTION)
+    assert state
+    assert (state.state, state.attributes["last_telegram"]) == ("refused", last)
+    await gateway.open()
+    await gateway.connected()
+    gateway.send(AM550)
+    await state_of(hass, CONNECTION, "receiving")
+    state = hass.states.get(CONNECTION)
+    assert state
+    assert "last_telegram" not in state.attributes

@@ -8,6 +8,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 
 from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.rfc2217 import transport_of
 
 from .parts import SerialLine, edited, ser2net, set_up, state_of, telegram_of, until
 
@@ -19,6 +20,11 @@ async def rfc2217(line: SerialLine, port: int | None = None) -> AsyncIterator[st
     """Run ser2net as an RFC 2217 server on a serial line, set as no meter is; give the URL."""
     async with ser2net(line.device, "1200n82", port, protocol="telnet(rfc2217),tcp") as at:
         yield f"rfc2217://127.0.0.1:{at}"
+
+
+def test_an_address_may_be_written_in_capitals() -> None:
+    assert transport_of("RFC2217://192.0.2.1:2217") is transport_of("rfc2217://192.0.2.1:2217")
+    assert transport_of("socket://192.0.2.1:2217") is None
 
 
 @pytest.mark.parametrize(

@@ -404,9 +404,12 @@ def test_each_line_that_cannot_be_read_or_is_not_known_is_counted_by_itself() ->
     for volts in range(3):
         text = f"{body}1-0:142.7.0(00.{volts}*kW)\r\nnoise\r\n!0000\r\n"
         meter.says(edited(text.encode(), o1_0_32_7_0=f"(x{volts}*V)"))
+        # Also where nothing changed but the power.
+        odd = edited(text.encode(), o1_0_32_7_0=f"(x{volts}*V)", o1_0_1_7_0="(00.462*kW)")
+        meter.says(odd)
         meter.says(AM550)
     assert meter.counters.odd_lines == {
-        "1-0:32.7.0": OddLine("1-0:32.7.0(x2*V)", "'x2' is no number", 3),
-        "1-0:142.7.0": OddLine("1-0:142.7.0(00.2*kW)", "", 3),
-        "": OddLine("noise", "it has no OBIS reference", 3),
+        "1-0:32.7.0": OddLine("1-0:32.7.0(x2*V)", "'x2' is no number", 6),
+        "1-0:142.7.0": OddLine("1-0:142.7.0(00.2*kW)", "", 6),
+        "": OddLine("noise", "it has no OBIS reference", 6),
     }
