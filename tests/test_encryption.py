@@ -343,6 +343,25 @@ def test_a_wrong_key_is_known_also_of_a_meter_that_is_called_silent_meanwhile(li
     run(test())
 
 
+@pytest.mark.logs("No telegram from socket://192.0.2.1:2001 can be read")
+def test_user_and_password_of_a_url_are_not_logged_with_a_wrong_key_or_a_version_found(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        url = "socket://somebody:s3cret@192.0.2.1:2001"
+        async with Reading(None, url=url, keys=Keys(OTHER_KEY)):
+            for _ in range(REFUSED):
+                line.send(FRAMES[0])
+            line.send(SMARTY)
+
+    caplog.set_level(logging.DEBUG)
+    run(test())
+    for said in ("A frame from", "can be read", "speaks"):
+        assert said in caplog.text
+    assert "somebody" not in caplog.text
+    assert "s3cret" not in caplog.text
+
+
 def test_a_frame_that_is_read_begins_the_row_anew(line: Line) -> None:
     async def test() -> None:
         wrong = encrypted(SMARTY, OTHER_KEY, PUBLISHED)

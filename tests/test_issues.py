@@ -6,6 +6,7 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.dsmr import issues, reader
@@ -23,6 +24,8 @@ from .parts import (
     value_of,
 )
 from .test_entry import entry_for, set_up_entry
+from .test_reload import ours, reload
+from .test_takeover import fix
 
 AM550 = telegram_of("iskra-am550")
 ME382 = telegram_of("iskra-me382")
@@ -131,6 +134,40 @@ async def test_the_issue_tells_what_comes_instead_of_telegrams(
     assert issue.translation_key == cause
     assert issue.translation_placeholders
     assert issue.translation_placeholders["version"] == version
+
+
+@pytest.mark.logs("No telegrams from socket://127.0.0.1")
+async def test_no_issue_gives_the_user_and_the_password_of_a_port_away(
+    hass: HomeAssistant, gateway: Gateway, later: Later
+) -> None:
+    def is_said(issue: str) -> bool:
+        said = {i.issue_id: str(i) for _, i in sorted(ir.async_get(hass).issues.items())}
+        assert "somebody" not in str(said)
+        assert "s3cret" not in str(said)
+        return issue in said
+
+    url = f"socket://somebody:s3cret@127.0.0.1:{gateway.port}"
+    configured = {"port": url, "dsmr_version": 5}
+    await async_setup_component(hass, "repairs", {})
+    await set_up(hass, configured)
+    await gateway.connected()
+    gateway.send(AM550)
+    await until(lambda: is_said("import_yaml_yaml"))
+    # Home Assistant names tasks in its log.
+    assert "s3cret" not in str(ours())
+    await fix(hass)
+    await until(lambda: is_said("yaml_left_out_yaml"))
+    await reload(hass)
+    assert not is_said("yaml_left_out_yaml")
+    await reload(hass, configured)
+    assert is_said("yaml_left_out_yaml")
+    [entry] = hass.config_entries.async_entries("dsmr")
+    await gateway.connected()
+    await gateway.close()
+    await lost_again(entry.runtime_data)
+    later(300)
+    await lost_again(entry.runtime_data)
+    assert is_said(f"no_telegrams_{entry.entry_id}")
 
 
 @pytest.mark.logs("No telegrams from .*configuration.yaml.* has the port")

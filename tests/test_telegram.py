@@ -384,13 +384,13 @@ def test_what_a_meter_of_a_type_without_rows_says_is_not_lost() -> None:
     assert len(telegram.contents.meters) == 1
 
 
-@pytest.mark.logs("The meter's line '1-0:32.7.0' can't be read: 'x' is no number")
+@pytest.mark.logs("The meter's line '1-0:32.7.0' can't be read: 'x0' is no number")
 def test_a_line_that_cannot_be_read_is_logged_once_and_counted_afterwards(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     meter = Meter()
-    for _ in range(5):
-        telegram = meter.says(edited(AM550, o1_0_32_7_0="(x*V)"))
+    for volts in range(5):
+        telegram = meter.says(edited(AM550, o1_0_32_7_0=f"(x{volts}*V)"))
         assert ReadingKey(ELECTRICITY, "32.7.0") not in telegram.readings
     assert meter.counters.unreadable_lines == 5
     assert caplog.text.count("can't be read") == 1
