@@ -263,6 +263,15 @@ def test_an_encrypted_telegram_is_a_telegram_like_any_other(line: Line) -> None:
     run(test())
 
 
+def test_an_encrypted_telegram_that_has_an_end_of_a_plain_one_in_it_is_read(line: Line) -> None:
+    async def test() -> None:
+        async with Reading("MSn", keys=Keys(KEY)) as reading:
+            line.send(encrypted(SMARTY, KEY, PUBLISHED, title=b"\n/\n!\nABC"))
+            assert len(reading.telegrams()) == 1
+
+    run(test())
+
+
 def test_a_telegram_that_a_gateway_has_decrypted_is_read_as_well(line: Line) -> None:
     async def test() -> None:
         async with Reading("MSn", keys=Keys(KEY)) as reading:

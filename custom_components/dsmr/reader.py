@@ -309,11 +309,12 @@ class Reader:
         if self._packets is not None:
             data = self._packets.feed(data)
         self._unread += len(data)
-        frames = self._plain.feed(data)
-        for frame in frames:
+        passed = self.counters.telegrams
+        for frame in self._plain.feed(data):
             self._take(frame, now)
-        # Bytes that end a plain telegram are none of an encrypted one.
-        for sealed in () if frames else self._encrypted.feed(data):
+        # Bytes that end a plain telegram are none of an encrypted one; but what looks like a plain
+        # one may be in an encrypted one by chance.
+        for sealed in () if self.counters.telegrams > passed else self._encrypted.feed(data):
             for frame in self._opened(sealed):
                 self._take(frame, now, encrypted=True)
         if self._search is None or self._protocol is None:
