@@ -107,11 +107,13 @@ class RFXtrxPackets:
 
 
 # An encrypted telegram is a DLMS general-global-cipher APDU (IEC 62056-5-3): its tag, the system
-# title of 8 bytes, the length of all that follows in one of the three forms of BER, the security
-# control byte (security suite 0, authenticated and encrypted; the bit for a broadcast key is not
-# looked at), the frame counter of 4 bytes, the ciphertext and the authentication tag of 12.
+# title of 8 bytes, the length of all that follows in BER, the security control byte (security
+# suite 0, authenticated and encrypted; the bit for a broadcast key is not looked at), the frame
+# counter of 4 bytes, the ciphertext and the authentication tag of 12. BER's form for lengths below
+# 128 is left out: no telegram is that short, and it stands in the ciphertext of one in 20,000 by
+# chance.
 ENCRYPTED_HEADER: Final = re.compile(
-    rb"\xdb\x08(.{8})(?:([\x00-\x7f])|\x81(.)|\x82(..))(?=[\x30\x70])", re.DOTALL
+    rb"\xdb\x08(.{8})(?:\x81(.)|\x82(..))(?=[\x30\x70])", re.DOTALL
 )
 FRAME_COUNTER_LENGTH: Final = 4
 TAG_LENGTH: Final = 12
