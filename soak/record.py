@@ -50,7 +50,7 @@ class Record:
     Attributes:
         name: of the port.
         bound: the most seconds that a value may be shown after the last telegram.
-        window: the seconds before the last telegram within which a value that is shown was sent.
+        window: the most seconds of telegrams with other values for which a value may be shown.
         violations: where it is noted what should never have happened.
         sent: telegrams that the meter sent.
         shown: telegrams that reached the entities.
@@ -60,6 +60,7 @@ class Record:
         outage: the most seconds without a value.
         back: the most seconds from when the meter was reachable again to the first value.
         fault: the last one, for who looks for what went wrong.
+        passed_at: when a telegram reached the entities last.
     """
 
     name: str
@@ -74,25 +75,33 @@ class Record:
     outage: float = 0.0
     back: float = 0.0
     fault: str = ""
+    passed_at: float = 0.0
     _recent: deque[tuple[float, dict[str, float]]] = field(default_factory=deque)
-    _passed_at: float = 0.0
+    _passed: deque[float] = field(default_factory=deque)
+    _back_at: float = 0.0
     _gone_at: float | None = 0.0
 
     def sends(self, telegram: bytes) -> None:
         """Note what the meter says now."""
         self.sent += 1
         self._recent.append((now(), values_of(telegram)))
-        while self._recent[0][0] < now() - self.window - self.bound:
+        oldest = now() - self.window - self.bound
+        while self._recent[0][0] < oldest:
             self._recent.popleft()
+        while self._passed and self._passed[0] < oldest:
+            self._passed.popleft()
 
     def passes(self, telegrams: int, healthy_since: float | None) -> None:
         """Note that telegrams reach the entities."""
         self.shown += telegrams
         if self._gone_at is None:
-            self._is_stale(now() - self._passed_at)
-        elif healthy_since is not None:
-            self.back = max(self.back, now() - max(healthy_since, self._gone_at))
-        self._passed_at = now()
+            self._is_stale(now() - self.passed_at)
+        else:
+            self._back_at = now()
+            if healthy_since is not None:
+                self.back = max(self.back, now() - max(healthy_since, self._gone_at))
+        self.passed_at = now()
+        self._passed.append(now())
 
     def says(self, what: str) -> None:
         """Note what should never have happened on this port."""
@@ -104,17 +113,20 @@ class Record:
             self.outage = max(self.outage, now() - self._gone_at)
             self._gone_at = None
         elif not available and self._gone_at is None:
-            self._is_stale(now() - self._passed_at)
+            self._is_stale(now() - self.passed_at)
             self._gone_at = now()
 
     def shows(self, obis: str, value: float) -> None:
-        """Check a value that is shown: the meter has sent it, and not long ago."""
+        """Check a value that is shown: the meter has sent it, and no other one long ago."""
         if not self._recent or obis not in self._recent[-1][1]:
             return
-        since = self._passed_at - self.window
+        since = self.passed_at - self.window
         for sent_at, values in reversed(self._recent):
             if abs(values.get(obis, -1.0) - value) < 0.001:
-                if sent_at < since:
+                # After a pause in which telegrams were lost the next one waits its time, too; after
+                # an outage it does not.
+                is_old = sent_at < since and any(sent_at < at < since for at in self._passed)
+                if is_old or sent_at < self._back_at:
                     self.says(f"{obis} shows {value}, which was sent {now() - sent_at:.0f} s ago")
                 return
         self.says(f"{obis} shows {value}, which the meter never sent")

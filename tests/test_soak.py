@@ -7,6 +7,10 @@ import sys
 
 import pytest
 
+from soak.record import Record, Violations
+
+from .clock import passed, run
+
 # Each run is a process of its own that begins with importing Home Assistant.
 pytestmark = pytest.mark.timeout(400)
 ROOT = Path(__file__).parent.parent
@@ -79,3 +83,40 @@ async def test_what_a_fuzz_run_finds_can_be_had_again() -> None:
     status, again = await soak("--fuzz", "--seed", seed, "--minutes", "0", before=BLIND)
     assert status == 1
     assert again.splitlines()[1:] == output.splitlines()[1:]
+
+
+def power(kilowatts: float) -> bytes:
+    """Return a telegram that says a power."""
+    return b"1-0:1.7.0(%06.3f*kW)\r\n" % kilowatts
+
+
+@pytest.mark.parametrize(
+    ("waits", "is_lost", "told"),
+    [
+        pytest.param(30, False, False, id="after a pause"),
+        pytest.param(40, False, True, id="for longer than that"),
+        pytest.param(0, True, True, id="after an outage"),
+    ],
+)
+def test_a_value_may_stay_for_its_time_when_others_come(
+    waits: int, is_lost: bool, told: bool
+) -> None:
+    async def test() -> None:
+        record = Record("a meter", bound=15, window=34, violations=Violations())
+        record.comes_or_goes(available=True)
+        record.sends(power(0.207))
+        record.passes(1, None)
+        # These are lost on the way.
+        for _ in range(10):
+            await passed(1)
+            record.sends(power(0.3))
+        if is_lost:
+            record.comes_or_goes(available=False)
+        for _ in range(waits + 1):
+            await passed(1)
+            record.sends(power(0.4))
+            record.passes(1, None)
+        record.shows("1.7.0", 0.207)
+        assert bool(record.violations.count) is told
+
+    run(test())
