@@ -193,9 +193,9 @@ def _at_any_moment(during: Mapping[str, Fault], what: Fault) -> Fault:
 
 async def _reload(hass: HomeAssistant, port: Port) -> None:
     """The entry is loaded anew."""
-    port.watch.forget(port.line.url)
+    port.is_anew()
     await _prompt(port, "a reload", hass.config_entries.async_reload(port.entry.entry_id))
-    port.watch.forget(port.line.url)
+    port.is_anew()
 
 
 async def _option(hass: HomeAssistant, port: Port) -> None:
@@ -209,14 +209,14 @@ async def _option(hass: HomeAssistant, port: Port) -> None:
 async def _disabled(hass: HomeAssistant, port: Port) -> None:
     """The entry is switched off, and on again."""
     entries, id_ = hass.config_entries, port.entry.entry_id
-    port.watch.forget(port.line.url)
+    port.is_anew()
     off = entries.async_set_disabled_by(id_, ConfigEntryDisabler.USER)
     await _prompt(port, "switching off", off)
     await settled()
     if port.line.transports:
         port.record.says("the port is open though the entry is switched off")
     await asyncio.sleep(port.rng.uniform(0, 60))
-    port.watch.forget(port.line.url)
+    port.is_anew()
     await _prompt(port, "switching on", entries.async_set_disabled_by(id_, None))
 
 

@@ -10,10 +10,12 @@ from homeassistant.components.sensor import DOMAIN as SENSOR
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.entity_component import DATA_INSTANCES
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.dsmr.descriptions import Shows
+from custom_components.dsmr.issues import PATIENCE
 from custom_components.dsmr.port import P1Port
 from custom_components.dsmr.sensor import DSMRSensor
 from custom_components.dsmr.versions import VERSIONS
@@ -72,7 +74,6 @@ class Port:
         showing_fails: whether the sensor of the line `mistaken` raises.
         mistaken: the line of which the sensor may show an old value, or "".
         healthy_since: since when nothing is in the way, or None while something is.
-        watch: looks at the log.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Port:
     ) -> None:
         """Build the meter and the line; nothing reads them yet."""
         self._hass = hass
-        self.watch = watch
+        self._watch = watch
         self.rng = Random(f"{seed} {kind.model}")
         self.line = Line(kind.url)
         self.line.closing = kind.closing
@@ -106,6 +107,7 @@ class Port:
         self.mistaken = ""
         self.is_sending = False
         self.healthy_since: float | None = None
+        self._anew_at = 0.0
         self._sensors: dict[str, str] = {}
         self._power = ""
         self.entry = MockConfigEntry(
@@ -142,6 +144,11 @@ class Port:
     def is_healthy(self) -> None:
         """Note that from now on nothing is in the way."""
         self.healthy_since = now()
+
+    def is_anew(self) -> None:
+        """Note that the entry is set up anew: what was said of it may be said again."""
+        self._watch.forget(self.line.url)
+        self._anew_at = now()
 
     async def live(self) -> None:
         """Send telegrams at the meter's own pace, until cancelled."""
@@ -232,6 +239,21 @@ class Port:
         for entity_id, obis in self._sensors.items():
             if (state := self._hass.states.get(entity_id)) is not None:
                 self._look_at(obis, state.state)
+        self._look_at_issue()
+
+    def _look_at_issue(self) -> None:
+        """See that there is a repair issue where there should be one, and nowhere else."""
+        issues = ir.async_get(self._hass)
+        issue = issues.async_get_issue("dsmr", f"no_telegrams_{self.entry.entry_id}")
+        waited = now() - self.record.passed_at
+        if issue and waited < PATIENCE:
+            self.record.says(f"the issue {issue.translation_key}, and telegrams come")
+        elif issue and self.entry.state is ConfigEntryState.NOT_LOADED:
+            self.record.says("an issue though the entry is switched off")
+        # Until the port counts as lost, and then until the next time that it does.
+        due = PATIENCE + 2 * self.record.bound
+        if not issue and self.p1_port and min(waited, now() - self._anew_at) > due:
+            self.record.says(f"no telegram for {waited:.0f} s, and no issue")
 
     def _look_at(self, obis: str, state: str) -> None:
         is_value = state not in (STATE_UNAVAILABLE, STATE_UNKNOWN)

@@ -29,6 +29,14 @@ import asyncio
 from custom_components.dsmr.port import P1Port
 P1Port.stop = lambda port: asyncio.sleep(0)
 """
+NOTHING_SAID = """
+from custom_components.dsmr.issues import PortIssue
+PortIssue._say = lambda issue, cause: None
+"""
+NEVER_TAKEN_BACK = """
+from custom_components.dsmr.issues import PortIssue
+PortIssue.end = lambda issue, contents=None: None
+"""
 
 
 async def soak(*arguments: str, before: str = "") -> tuple[int | None, str]:
@@ -58,14 +66,27 @@ async def test_an_hour_of_faults_breaks_nothing_and_is_the_same_each_time() -> N
 
 
 @pytest.mark.parametrize(
-    ("before", "found"),
+    ("before", "run_of", "found"),
     [
-        pytest.param(BLIND, "which the meter never sent", id="checksums are not looked at"),
-        pytest.param(LEFT_OPEN, "open twice|open though", id="a port is left open"),
+        pytest.param(
+            BLIND,
+            "--days 0.015 --seed 4",
+            "which the meter never sent",
+            id="checksums are not looked at",
+        ),
+        pytest.param(
+            LEFT_OPEN, "--days 0.015 --seed 4", "open twice|open though", id="a port is left open"
+        ),
+        pytest.param(
+            NOTHING_SAID, "--days 0.006 --seed 3", "telegram for .* no issue", id="no issue is made"
+        ),
+        pytest.param(
+            NEVER_TAKEN_BACK, "--days 0.006 --seed 3", "and telegrams come", id="an issue stays"
+        ),
     ],
 )
-async def test_a_mistake_is_found(before: str, found: str) -> None:
-    status, output = await soak("--days", "0.015", "--seed", "4", before=before)
+async def test_a_mistake_is_found(before: str, run_of: str, found: str) -> None:
+    status, output = await soak(*run_of.split(), before=before)
     assert status == 1
     assert re.search(found, output), output
 
