@@ -1,6 +1,6 @@
 """Which sensors a meter has: learnt from what it sends, and remembered."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from homeassistant.core import HomeAssistant
@@ -11,7 +11,11 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.models import Counters
+from custom_components.dsmr.roster import MOST_UNKNOWN, Roster
 from custom_components.dsmr.sensor import LEARNING
+from custom_components.dsmr.telegram import Decoder
+from custom_components.dsmr.versions import VERSIONS
 
 from .parts import Gateway, edited, set_up, state_of, telegram_of, until, value_of
 
@@ -179,6 +183,27 @@ async def test_a_line_that_nobody_knows_is_kept_by_a_sensor_that_is_disabled(
     assert entry
     assert entry.disabled_by is er.RegistryEntryDisabler.INTEGRATION
     assert hass.data[YAML_PORTS]["yaml"].reader.counters.unreadable_lines == 0
+
+
+def test_a_line_that_damages_telegrams_without_a_checksum_for_years_adds_few_sensors() -> None:
+    roster = Roster("", set(), [], learnt=True)
+    decoder = Decoder(VERSIONS["2.2"], UTC, Counters())
+    me382 = telegram_of("iskra-me382")
+
+    def comes(telegram: bytes) -> None:
+        # What comes twice is believed.
+        for _ in range(2):
+            roster.take(decoder.decode(telegram, 0).contents)
+
+    for number in range(100, 100 + 3 * MOST_UNKNOWN):
+        damaged = me382.replace(b"0:2.7.0", b"0:2.7.%d" % number)
+        comes(damaged.replace(b"1:24.4.0", b"1:24.4.%d" % number))
+    (gas,) = roster.slots
+    assert len(roster.unknown()) == len(roster.unknown(gas)) == MOST_UNKNOWN
+    assert "2.7.0" not in roster.lines
+    comes(me382)
+    assert "2.7.0" in roster.lines
+    assert "24.4.0" in gas.lines
 
 
 @pytest.mark.parametrize(

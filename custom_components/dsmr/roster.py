@@ -17,6 +17,10 @@ from .versions import VERSIONS, SerialSettings, Version
 
 STORAGE_VERSION: Final = 1
 
+MOST_UNKNOWN: Final = 30
+"""Lines without a row that one meter may have. No known meter has any; but where there is no
+checksum, damage makes one now and then, each time another."""
+
 PROBED: Final[HassKey[dict[str, SerialSettings]]] = HassKey(f"{DOMAIN}_probed")
 """By the URL of a port of which an entry is about to be set up: how its serial line was set when a
 telegram came."""
@@ -129,17 +133,15 @@ class Roster:
         sent: defaultdict[str, set[str]] = defaultdict(set)
         for key in contents.keys:
             sent[key.meter].add(key.obis)
-        self._heard |= sent[ELECTRICITY]
-        is_new = not self._heard <= self.lines
-        self.lines |= self._heard
+        is_new = _learn(self.lines, sent[ELECTRICITY])
+        self._heard |= sent[ELECTRICITY] & self.lines
         present = {meter.identity for meter in contents.meters}
         for meter in contents.meters:
             slot = next((s for s in self.slots if s.identity == meter.identity), None)
             if slot is None:
                 slot = self._place(meter, present)
                 is_new = True
-            is_new |= not sent[meter.identity] <= slot.lines
-            slot.lines |= sent[meter.identity]
+            is_new |= _learn(slot.lines, sent[meter.identity])
         return is_new
 
     def _place(self, meter: MBusMeter, present: set[str]) -> Slot:
@@ -179,6 +181,16 @@ class Roster:
 def is_known(obis: str) -> bool:
     """Return whether there is a row for a line of any meter, or it stands in the diagnostics."""
     return obis in DIAGNOSTIC_LINES or any(obis == row.obis for row in SENSORS)
+
+
+def _learn(lines: set[str], sent: set[str]) -> bool:
+    """Add to the lines of a meter those that it sends, and return whether one is new."""
+    new = sent - lines
+    unknown = sorted(line for line in new if not is_known(line))
+    room = MOST_UNKNOWN - sum(not is_known(line) for line in lines)
+    new.difference_update(unknown[max(room, 0) :])
+    lines |= new
+    return bool(new)
 
 
 def _store(hass: HomeAssistant, port_id: str) -> Store[dict[str, Any]]:
