@@ -66,6 +66,9 @@ class Decoder:
         # Where there is no checksum: what the meter sends, and what has come once.
         self._references: set[tuple[int, ReadingKey]] = set()
         self._strange: set[tuple[int, ReadingKey]] = set()
+        # There too: the lines that say which meters there are, and what others of them said once.
+        self._identifying: dict[tuple[int, ReadingKey], Line] = {}
+        self._strangers: dict[tuple[int, ReadingKey], Reading] = {}
         self._derivation = Derivation()
         # The last telegram: when it came, its checksum, its lines as they came, how long they are,
         # how many bytes stand behind each, and what each says of whose reading.
@@ -168,12 +171,13 @@ class Decoder:
             for line in (_joined(rest) if continued else rest)
         ]
         if not self._version.checksum:
-            lines = self._familiar(lines)
+            lines = self._of_known_meters(self._familiar(lines))
         readings, behind = self._sorted(filter(None, lines))
         if not (readings or behind):
             raise ChecksumError("no line of it can be read")
         meters = tuple(self._add_meters(readings, behind)) if behind else ()
-        self._remember([] if continued or self._strange else raw, [None, *lines], readings)
+        doubted = continued or self._strange or self._strangers
+        self._remember([] if doubted else raw, [None, *lines], readings)
         self._doubted.clear()
         for key, reading in readings.items():
             if _is_register(key.obis):
@@ -199,6 +203,22 @@ class Decoder:
         self._references |= references - doubted
         return [None if line and (line.channel, line.key) in doubted else line for line in lines]
 
+    def _of_known_meters(self, lines: list[Line | None]) -> list[Line | None]:
+        """Return the lines, with those that say which meters there are as they were before.
+
+        Where there is no checksum it may be the identifier that was damaged. Others that come again
+        in the next telegram are the meters'.
+        """
+        said = {(line.channel, line.key): line for line in lines if line and _is_identifying(line)}
+        readings = {of: line.reading for of, line in said.items()}
+        known = {of: line.reading for of, line in self._identifying.items()}
+        if not known or readings in (known, self._strangers):
+            self._identifying, self._strangers = said, {}
+            return lines
+        self._strangers = readings
+        others = [line for line in lines if not (line and _is_identifying(line))]
+        return [*others, *self._identifying.values()]
+
     def _remember(
         self, raw: list[bytes], lines: list[Line | None], readings: Mapping[ReadingKey, Reading]
     ) -> None:
@@ -209,7 +229,7 @@ class Decoder:
         # who knows which meters there are when a line changes that says which?
         whose = {id(reading): key for key, reading in readings.items()}
         keys = [
-            whose.pop(id(line.reading), None) if line and line.key.obis not in _METERS else None
+            whose.pop(id(line.reading), None) if line and not _is_identifying(line) else None
             for line in lines
         ]
         self._lines = [
@@ -311,6 +331,11 @@ class Decoder:
         if values.get(MBUS_READING, Reading(None)).value is not None:
             self._seen.add(meter.identity)
         return meter if meter.identity in self._seen else None
+
+
+def _is_identifying(line: Line) -> bool:
+    """Return whether a line says which meters there are."""
+    return line.key.obis in _METERS
 
 
 def _type(values: Mapping[str, Reading]) -> int:
