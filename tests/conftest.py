@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import logging
 from pathlib import Path
 import re
+from unittest.mock import patch
 
+from aiohttp import ThreadedResolver
 import pytest
+import pytest_asyncio
 
 # Before anything else looks for custom components: the loader would take another folder of that
 # name, find no `dsmr` there, and fall back to Home Assistant's own without a word.
@@ -48,6 +51,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(autouse=True)
 def _custom_integrations(enable_custom_integrations: None) -> None:
     """Let Home Assistant find this project's integration."""
+
+
+@pytest_asyncio.fixture(autouse=True, scope="session", loop_scope="session")
+async def mock_zeroconf_resolver() -> AsyncIterator[object]:
+    """Resolve names in threads: the plugin's resolver leaves four files open for each loop."""
+    with patch(
+        "homeassistant.helpers.aiohttp_client._async_make_resolver",
+        return_value=ThreadedResolver(),
+    ) as resolver:
+        yield resolver
 
 
 @pytest.fixture(autouse=True)

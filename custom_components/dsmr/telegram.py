@@ -171,7 +171,7 @@ class Decoder:
             for line in (_joined(rest) if continued else rest)
         ]
         if not self._version.checksum:
-            lines = self._of_known_meters(self._familiar(lines))
+            lines = self._familiar(self._of_known_meters(lines))
         readings, behind = self._sorted(filter(None, lines))
         if not (readings or behind):
             raise ChecksumError("no line of it can be read")
@@ -196,7 +196,11 @@ class Decoder:
         the next telegram is the meter's. Where most are new, it was the telegrams before that were
         damaged, or there were none.
         """
-        references = {(line.channel, line.key) for line in lines if line and not line.error}
+        references = {
+            (line.channel, line.key)
+            for line in lines
+            if line and not (line.error or _is_identifying(line))
+        }
         strange = references - self._references
         doubted = strange - self._strange if 2 * len(strange) < len(references) else set()
         self._strange = doubted
