@@ -44,6 +44,8 @@ _ANNOUNCED: Final = (
     # Home Assistant's, at its start.
     "We found a custom integration dsmr",
     "zlib_ng and isal",
+    # Home Assistant's too, of real time: the machine was busy with something else.
+    r"Updating state for .* took \d",
     # The port without a checksum.
     "The meter's line .* can't be read",
     # Damaged frames in a row look like a wrong key, and another key is asked for.

@@ -382,8 +382,10 @@ def test_a_gateway_that_sends_once_a_minute_is_soon_not_called_silent(line: Line
 
 @pytest.mark.logs(LOST + "no telegram for")
 @pytest.mark.logs(BACK)
-@pytest.mark.parametrize("pauses", [[120, 60, 120], [1, 60, 1]], ids=["lost", "held back"])
-def test_two_odd_pauses_of_a_gateway_do_not_change_when_it_counts_as_silent(
+@pytest.mark.parametrize(
+    "pauses", [[120, 120, 60, 120, 120], [1, 60, 1]], ids=["lost", "held back"]
+)
+def test_odd_pauses_of_a_gateway_do_not_change_when_it_counts_as_silent(
     line: Line, pauses: list[int]
 ) -> None:
     async def test() -> None:

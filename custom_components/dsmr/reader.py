@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 import errno
+from heapq import nsmallest
 from statistics import median_low
 import traceback
 from typing import override
@@ -49,10 +50,10 @@ SILENCE = 3.5
 SHORTEST_SILENCE = 12.0
 """… but never before as many seconds: some meters of a version that talks every second send every
 ten."""
-GAPS = 5
-"""Pauses between telegrams from which the interval is learnt, the middle one counting. An outage is
-one of them; so the first one alone says nothing. With five, two may be too long because a telegram
-was lost, or too short because a gateway held one back."""
+GAPS = 7
+"""Pauses between telegrams from which the interval is learnt: the middle one of the five shortest.
+An outage is one of them; so the first one alone says nothing. So four of seven may be too long
+because telegrams were lost, and two too short because a gateway held one back."""
 HEARD = 3
 """Telegrams that are kept for the diagnostics."""
 REFUSED = 5
@@ -275,7 +276,7 @@ class Reader:
             return self._search.patience
         interval: float = self.version.interval
         if len(self._gaps) > 1:
-            interval = max(interval, median_low(self._gaps))
+            interval = max(interval, median_low(nsmallest(5, self._gaps)))
         return max(SHORTEST_SILENCE, SILENCE * interval)
 
     def _turns(self, error: Exception) -> bool:
