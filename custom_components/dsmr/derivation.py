@@ -109,14 +109,6 @@ _RULES: Final[Mapping[str, tuple[_Rule, tuple[str, ...], Callable[[Iterable[bool
 
 
 type _KeyedRule = tuple[ReadingKey, _Rule, tuple[ReadingKey, ...]]
-_KEYED_RULES: Final[list[_KeyedRule]] = [
-    (
-        ReadingKey(ELECTRICITY, obis),
-        rule,
-        tuple(ReadingKey(ELECTRICITY, line) for line in lines),
-    )
-    for obis, (rule, lines, _) in _RULES.items()
-]
 
 
 def derivable(sent: Collection[str]) -> set[str]:
@@ -149,10 +141,12 @@ class Derivation:
         for meter in meters:
             line = ReadingKey(meter, MBUS_READING)
             following[line].append((ReadingKey(meter, FLOW), partial(self._flow, meter), (line,)))
-        for keyed in _KEYED_RULES:
-            if keyed[0] not in readings:
-                for line in keyed[2]:
-                    following[line].append(keyed)
+        for obis, (rule, inputs, enough) in _RULES.items():
+            key = ReadingKey(ELECTRICITY, obis)
+            lines = tuple(ReadingKey(ELECTRICITY, line) for line in inputs)
+            if key not in readings and enough(line in readings for line in lines):
+                for line in lines:
+                    following[line].append((key, rule, lines))
         self._following = dict(following)
         self.follow(readings, following)
 

@@ -208,13 +208,10 @@ def _now() -> float:
 
 def _moved(listener: _Listener, reading: Reading | None) -> bool:
     """Return whether a reading differs so much from what was told that it must not wait."""
-    if reading is None or listener.told is None:
+    told, step = listener.told, listener.step
+    if reading is None or told is None:
         return True
-    now, before, step = reading.value, listener.told.value, listener.step
-    if now is None or before is None:
-        return True
-    if step is None:
-        return False
+    now, before = reading.value, told.value
     if isinstance(now, Decimal) and isinstance(before, Decimal):
-        return abs(now - before) >= step
-    return True
+        return step is not None and abs(now - before) >= step
+    return step is not None or now is None or before is None

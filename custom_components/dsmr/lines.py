@@ -156,9 +156,11 @@ def _again(raw: bytes, reading: Reading) -> _Again | None:
 
 
 def _number_again(start: bytes, end: bytes, unit: str | None) -> _Again:
+    begins, ends = len(start), -len(end)
+
     def read(raw: bytes) -> Reading | None:
-        number = raw[len(start) : -len(end)]
-        if raw.startswith(start) and raw.endswith(end) and number.replace(b".", b"", 1).isdigit():
+        number = raw[begins:ends]
+        if start + number + end == raw and number.replace(b".", b"", 1).isdigit():
             return Reading(Decimal(number.decode()), unit)
         return None
 
@@ -166,9 +168,11 @@ def _number_again(start: bytes, end: bytes, unit: str | None) -> _Again:
 
 
 def _time_again(start: bytes, end: bytes, hour: datetime) -> _Again:
+    begins, ends = len(start), -len(end)
+
     def read(raw: bytes) -> Reading | None:
-        time = raw[len(start) : -len(end)]
-        if raw.startswith(start) and raw.endswith(end) and time.isdigit():
+        time = raw[begins:ends]
+        if start + time + end == raw and time.isdigit():
             minute, second = divmod(int(time), 100)
             if minute < 60 and second < 60:
                 return Reading(hour + timedelta(minutes=minute, seconds=second))
