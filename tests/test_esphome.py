@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+import socket
 
 from aioesphomeapi.client import APIClient
 from aioesphomeapi.core import APIConnectionError
@@ -11,6 +12,7 @@ from serialx import create_serial_connection
 
 from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.models import Cause
+from custom_components.dsmr.reader import OPEN_TIMEOUT
 
 from .esphome import API, ESPHome
 from .parts import edited, free_port, set_up, state_of, telegram_of, until
@@ -110,6 +112,28 @@ async def test_an_esphome_that_hangs_is_left_at_once(
     async with asyncio.timeout(2):
         await hass.data[YAML_PORTS]["yaml"].stop()
         await until(lambda: proxy.guests == 0)
+
+
+@pytest.mark.logs(LOST + r".*\(the host can't be reached\)")
+@pytest.mark.logs(BACK)
+async def test_a_host_that_says_nothing_is_asked_again_soon(
+    hass: HomeAssistant, proxy: ESPHome
+) -> None:
+    await proxy.close()
+    # Who comes when nobody more can wait gets no answer, as behind a dropped route.
+    with (
+        socket.create_server(("127.0.0.1", proxy.port), backlog=0) as server,
+        socket.create_connection(server.getsockname()[:2]),
+    ):
+        begun = hass.loop.time()
+        await set_up(hass, {"port": proxy.url, "dsmr_version": 5})
+        reader = hass.data[YAML_PORTS]["yaml"].reader
+        await until(lambda: reader.cause is Cause.UNREACHABLE)
+        assert hass.loop.time() - begun < OPEN_TIMEOUT / 2
+    await proxy.open()
+    async with proxy.sending(AM550):
+        await state_of(hass, TARIFF, "low")
+    await hass.data[YAML_PORTS]["yaml"].stop()
 
 
 @pytest.mark.logs("Connection error occurred: .*Connect call failed")

@@ -1,5 +1,6 @@
 """How is an ESPHome left, and who says that it is gone?"""
 
+import asyncio
 from contextlib import suppress
 from contextvars import ContextVar
 import logging
@@ -36,7 +37,23 @@ with suppress(ImportError):
         @override
         async def _connect(self, **settings: Any) -> None:
             _is_here.set(True)
-            await super()._connect(**settings)
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(None) as limit:
+                due = settings["connect_timeout"]
+                look = loop.call_later(due, self._look_for_the_host, limit)
+                try:
+                    await super()._connect(**settings)
+                finally:
+                    look.cancel()
+
+        def _look_for_the_host(self, limit: asyncio.Timeout) -> None:
+            """Give up on a host that has not answered: aioesphomeapi waits a minute for one.
+
+            Where nothing says that it can't be reached, the system tries more and more rarely.
+            """
+            api = self._serial._api if self._serial else None  # noqa: SLF001 (nothing else has it)
+            if api is None or api.connected_address is None:
+                limit.reschedule(asyncio.get_running_loop().time())
 
         @override
         async def _async_close(self, api: APIClient, exc: OSError | None) -> None:
