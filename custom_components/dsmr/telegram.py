@@ -171,12 +171,16 @@ class Decoder:
             for line in (_joined(rest) if continued else rest)
         ]
         if not self._version.checksum:
-            lines = self._familiar(self._of_known_meters(lines))
+            lines = self._familiar(lines)
         readings, behind = self._sorted(filter(None, lines))
         if not (readings or behind):
             raise ChecksumError("no line of it can be read")
+        are_known = True
+        if not self._version.checksum:
+            of_known = self._of_known_meters(behind)
+            behind, are_known = of_known, of_known is behind
         meters = tuple(self._add_meters(readings, behind)) if behind else ()
-        doubted = continued or self._strange or self._strangers
+        doubted = continued or self._strange or not are_known
         self._remember([] if doubted else raw, [None, *lines], readings)
         self._doubted.clear()
         for key, reading in readings.items():
@@ -207,20 +211,20 @@ class Decoder:
         self._references |= references - doubted
         return [None if line and (line.channel, line.key) in doubted else line for line in lines]
 
-    def _of_known_meters(self, lines: list[Line | None]) -> list[Line | None]:
-        """Return the lines, with those that say which meters there are as they were before.
+    def _of_known_meters(self, lines: list[Line]) -> list[Line]:
+        """Return the lines of M-Bus meters, with those that say which these are as they were.
 
         Where there is no checksum it may be the identifier that was damaged. Others that come again
         in the next telegram are the meters'.
         """
-        said = {(line.channel, line.key): line for line in lines if line and _is_identifying(line)}
+        said = {(line.channel, line.key): line for line in lines if _is_identifying(line)}
         readings = {of: line.reading for of, line in said.items()}
         known = {of: line.reading for of, line in self._identifying.items()}
-        if not known or readings in (known, self._strangers):
+        if not known or (readings and readings in (known, self._strangers)):
             self._identifying, self._strangers = said, {}
             return lines
         self._strangers = readings
-        others = [line for line in lines if not (line and _is_identifying(line))]
+        others = [line for line in lines if not _is_identifying(line)]
         return [*others, *self._identifying.values()]
 
     def _remember(
@@ -338,8 +342,8 @@ class Decoder:
 
 
 def _is_identifying(line: Line) -> bool:
-    """Return whether a line says which meters there are."""
-    return line.key.obis in _METERS
+    """Return whether a line says which M-Bus meters there are."""
+    return line.channel > 0 and line.key.obis in _METERS
 
 
 def _type(values: Mapping[str, Reading]) -> int:
