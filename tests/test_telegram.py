@@ -342,25 +342,6 @@ def test_a_first_telegram_that_was_damaged_does_not_cost_the_next_one() -> None:
     assert meter.says(me382).contents.keys == Meter("2.2").says(me382).contents.keys
 
 
-@pytest.mark.logs("The meter.s line .(0-1:(96|24).x.0|noise)")
-def test_a_gas_meter_whose_identifier_was_damaged_once_is_no_other_meter() -> None:
-    me382 = telegram_of("iskra-me382")
-    damaged = me382.replace(b"0-1:96.1.0(32383030", b"0-1:96.1.0(32383130")
-    unreadable = me382.replace(b"0-1:96.1.0(32383030", b"0-1:96.x.0(32383030")
-    nameless = me382.replace(b"0-1:96.1.0(", b"0-1:96.x.0(").replace(b"0-1:24.1.0(", b"0-1:24.x.0(")
-    meter = Meter("2.2")
-    whole = meter.says(me382).contents
-    # Who knows the meters takes noise for no telegram of theirs.
-    with pytest.raises(ChecksumError):
-        meter.says(b"/ISK5\r\n\r\nnoise\r\n!\r\n")
-    for telegram in (damaged, me382, unreadable, nameless, nameless, damaged, me382, damaged):
-        assert meter.says(telegram).contents == whole
-    # One that comes again is another meter.
-    assert meter.says(damaged).contents.meters != whole.meters
-    assert meter.says(me382).contents.meters != whole.meters
-    assert meter.says(me382).contents == whole
-
-
 def test_one_device_that_measures_heat_and_cold_is_two_meters_wherever_they_are() -> None:
     body = AM550.decode().rpartition("!")[0]
 

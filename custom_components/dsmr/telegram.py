@@ -66,9 +66,6 @@ class Decoder:
         # Where there is no checksum: what the meter sends, and what has come once.
         self._references: set[tuple[int, ReadingKey]] = set()
         self._strange: set[tuple[int, ReadingKey]] = set()
-        # There too: the lines that say which meters there are, and what others of them said once.
-        self._identifying: dict[tuple[int, ReadingKey], Line] = {}
-        self._strangers: dict[tuple[int, ReadingKey], Reading] = {}
         self._derivation = Derivation()
         # The last telegram: when it came, its checksum, its lines as they came, how long they are,
         # how many bytes stand behind each, and what each says of whose reading.
@@ -175,13 +172,8 @@ class Decoder:
         readings, behind = self._sorted(filter(None, lines))
         if not (readings or behind):
             raise ChecksumError("no line of it can be read")
-        are_known = True
-        if not self._version.checksum:
-            of_known = self._of_known_meters(behind)
-            behind, are_known = of_known, of_known is behind
         meters = tuple(self._add_meters(readings, behind)) if behind else ()
-        doubted = continued or self._strange or not are_known
-        self._remember([] if doubted else raw, [None, *lines], readings)
+        self._remember([] if continued or self._strange else raw, [None, *lines], readings)
         self._doubted.clear()
         for key, reading in readings.items():
             if _is_register(key.obis):
@@ -200,32 +192,12 @@ class Decoder:
         the next telegram is the meter's. Where most are new, it was the telegrams before that were
         damaged, or there were none.
         """
-        references = {
-            (line.channel, line.key)
-            for line in lines
-            if line and not (line.error or _is_identifying(line))
-        }
+        references = {(line.channel, line.key) for line in lines if line and not line.error}
         strange = references - self._references
         doubted = strange - self._strange if 2 * len(strange) < len(references) else set()
         self._strange = doubted
         self._references |= references - doubted
         return [None if line and (line.channel, line.key) in doubted else line for line in lines]
-
-    def _of_known_meters(self, lines: list[Line]) -> list[Line]:
-        """Return the lines of M-Bus meters, with those that say which these are as they were.
-
-        Where there is no checksum it may be the identifier that was damaged. Others that come again
-        in the next telegram are the meters'.
-        """
-        said = {(line.channel, line.key): line for line in lines if _is_identifying(line)}
-        readings = {of: line.reading for of, line in said.items()}
-        known = {of: line.reading for of, line in self._identifying.items()}
-        if not known or (readings and readings in (known, self._strangers)):
-            self._identifying, self._strangers = said, {}
-            return lines
-        self._strangers = readings
-        others = [line for line in lines if not _is_identifying(line)]
-        return [*others, *self._identifying.values()]
 
     def _remember(
         self, raw: list[bytes], lines: list[Line | None], readings: Mapping[ReadingKey, Reading]
@@ -237,7 +209,7 @@ class Decoder:
         # who knows which meters there are when a line changes that says which?
         whose = {id(reading): key for key, reading in readings.items()}
         keys = [
-            whose.pop(id(line.reading), None) if line and not _is_identifying(line) else None
+            whose.pop(id(line.reading), None) if line and line.key.obis not in _METERS else None
             for line in lines
         ]
         self._lines = [
@@ -339,11 +311,6 @@ class Decoder:
         if values.get(MBUS_READING, Reading(None)).value is not None:
             self._seen.add(meter.identity)
         return meter if meter.identity in self._seen else None
-
-
-def _is_identifying(line: Line) -> bool:
-    """Return whether a line says which M-Bus meters there are."""
-    return line.channel > 0 and line.key.obis in _METERS
 
 
 def _type(values: Mapping[str, Reading]) -> int:
