@@ -68,7 +68,10 @@ async def _measured(*, quick: bool) -> dict[str, Any]:
     found["scale"] = await scale.measure(scale.METERS, 3 if quick else 10)
     _say("a day in the database")
     seconds = DAY // 24 if quick else DAY
-    days = [("built-in", 30), *(("ours", option) for option in _OPTIONS)]
+    days = [
+        ("built-in", processor.DEFAULTS["built-in"]),
+        *(("ours", option) for option in _OPTIONS),
+    ]
     lived = await asyncio.gather(*_two_at_a_time(_day(*day, seconds) for day in days))
     found["days"] = [(*day, result) for day, result in zip(days, lived, strict=True)]
     found["hours"] = seconds // 3600

@@ -4,6 +4,8 @@ from itertools import islice
 import time
 from typing import Any, Final
 
+from custom_components.dsmr.const import DEFAULT_TIME_BETWEEN_UPDATE
+
 from .feeder import feeder, telegrams
 from .subject import running
 
@@ -11,8 +13,8 @@ EVERY_CHANGE: Final = "every change"
 DEFAULT_OPTIONS: Final = "default options"
 SAME: Final = "the built-in's sensors"
 ALL: Final = "all sensors"
-_DEFAULTS: Final = {"ours": 60, "built-in": 30}
-"""Telegrams for which a change waits by default: one comes a second."""
+DEFAULTS: Final = {"ours": DEFAULT_TIME_BETWEEN_UPDATE, "built-in": 30}
+"""Seconds, and so telegrams, for which a change waits by default: one comes a second."""
 
 
 async def measure(subject: str, number: int, same: list[str]) -> dict[str, Any]:
@@ -51,7 +53,7 @@ async def measure(subject: str, number: int, same: list[str]) -> dict[str, Any]:
             every_change = await measured()
             # Both count real time, which passes slower than the meter's here: as many telegrams
             # are held back or thrown away as in the default time of a meter.
-            await warmed_up(_DEFAULTS[subject] * await warmed_up(1))
+            await warmed_up(DEFAULTS[subject] * await warmed_up(1))
             return {EVERY_CHANGE: every_change, DEFAULT_OPTIONS: await measured()}
 
         await home.ask("add", port=gateway.port, meters=1, options={"time_between_update": 0})

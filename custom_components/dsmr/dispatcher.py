@@ -148,8 +148,9 @@ class DSMR:
         for callback in self._loss_listeners[:]:
             self._call(callback, None)
         if before is not None:
+            now = _now()
             for listener in self._all():
-                self._tell(listener, None, _now())
+                self._tell(listener, None, now)
 
     def _schedule(self, due: float) -> None:
         """See to it that who waits is told when that is due."""

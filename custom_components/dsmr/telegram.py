@@ -208,12 +208,11 @@ class Decoder:
         # What a line says is a reading of a meter, or not where an earlier line said the same; but
         # who knows which meters there are when a line changes that says which?
         whose = {id(reading): key for key, reading in readings.items()}
-        keys = [
-            whose.pop(id(line.reading), None) if line and line.key.obis not in _METERS else None
-            for line in lines
-        ]
         self._lines = [
-            (key, line) if key and line else None for key, line in zip(keys, lines, strict=True)
+            (key, line)
+            if line and line.key.obis not in _METERS and (key := whose.pop(id(line.reading), None))
+            else None
+            for line in lines
         ]
         self._odd = [line.odd for line in lines if line and line.odd]
         self._unreadable = sum(bool(line and line.error) for line in lines)
