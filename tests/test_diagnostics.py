@@ -19,7 +19,7 @@ from custom_components.dsmr.diagnostics import (
 )
 
 from .meter.wire import encrypted
-from .parts import Gateway, edited, set_up, state_of, telegram_of
+from .parts import Gateway, edited, set_up, state_of, telegram_of, until
 from .test_entry import AM550, GAS, SERIAL, entry_for, set_up_entry
 
 KEY = "3c9f41e07ab25d18f6c3904be27d5a61"
@@ -202,6 +202,24 @@ async def test_nobody_learns_the_key(hass: HomeAssistant, gateway: Gateway) -> N
     for name, key in keys.items():
         assert key not in said.lower()
         assert f'"{name}": "{REDACTED}"' in said
+
+
+@pytest.mark.parametrize("url", ["socket://{0}:{1}@{2}/", "socket://{2}/?user={0}&key={1}"])
+async def test_nobody_learns_what_of_the_url_is_secret_wherever_it_stands(
+    hass: HomeAssistant, gateway: Gateway, url: str
+) -> None:
+    port = url.format("somebody", "s3cret", f"127.0.0.1:{gateway.port}")
+    entry = entry_for("5", AM550, port=port)
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    body = AM550.decode().rpartition("!")[0]
+    gateway.send(edited(f"{body}1-0:142.7.0(somebody has s3cret)\r\n!0000\r\n".encode()))
+    await until(lambda: entry.runtime_data.dsmr.telegram is not None)
+    said = json.dumps(await diagnostics(hass, entry))
+    assert f"socket://127.0.0.1:{gateway.port}" in said
+    assert f"{REDACTED} has {REDACTED}" in said
+    assert "somebody" not in said
+    assert "s3cret" not in said
 
 
 async def test_the_diagnostics_of_a_device_are_about_its_meter(

@@ -187,7 +187,8 @@ def _secrets(entry: DsmrConfigEntry) -> set[str]:
             for key, reading in port.dsmr.telegram.readings.items()
             if _IDENTIFIER.fullmatch(key.obis.rpartition(":")[2])
         }
-    found = {*map(entry.data.get, _KEYS), port.reader.connection.url}
+    connection = port.reader.connection
+    found = {*map(entry.data.get, _KEYS), connection.url, *connection.secrets}
     for identifier in filter(None, identifiers):
         if not _ZEROS.fullmatch(identifier):
             found |= {identifier, read_text(identifier)}

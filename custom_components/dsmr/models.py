@@ -218,13 +218,21 @@ class Connection:
     def without_secrets(self, text: str) -> str:
         """Return a text, such as an error's, without what of the URL is secret, for the log."""
         text = text.replace(self.url, self.name)
-        if url := _URL.fullmatch(self.url):
-            secret = f"{url['user'] or ''}:{_PORT_NAME.sub('', url['query'] or '')}"
-            for part in re.split(r"[:&=?#]", secret):
-                for written in (part, unquote(part)):
-                    if len(written) >= _SHORTEST_SECRET:
-                        text = text.replace(written, "…")
+        # The longest first: one may be part of another.
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            text = text.replace(secret, "…")
         return text
+
+    @property
+    def secrets(self) -> set[str]:
+        """What of the URL is nobody's business, as it is written and as it is meant."""
+        url = _URL.fullmatch(self.url)
+        if url is None:
+            return set()
+        secret = f"{url['user'] or ''}:{_PORT_NAME.sub('', url['query'] or '')}"
+        parts = re.split(r"[:&=?#]", secret)
+        written = {*parts, *map(unquote, parts)}
+        return {part for part in written if len(part) >= _SHORTEST_SECRET}
 
 
 @dataclass(slots=True)
