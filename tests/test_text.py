@@ -1,5 +1,6 @@
 """Text from the meter is text: in the log, in states, in attributes and in diagnostics."""
 
+from datetime import UTC
 import json
 import logging
 import re
@@ -12,6 +13,9 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.dsmr.diagnostics import async_get_config_entry_diagnostics
+from custom_components.dsmr.lines import LineReader
+from custom_components.dsmr.models import Counters
+from custom_components.dsmr.versions import VERSIONS
 
 from .meter.wire import telegram
 from .parts import Gateway, state_of, telegram_of
@@ -119,3 +123,13 @@ async def test_what_a_meter_writes_is_text_wherever_it_is_shown(
             assert_harmless(record.getMessage(), "log", 2 * LONGEST)
     assert SERIAL not in caplog.text
     assert bytes.fromhex(SERIAL).decode() not in caplog.text
+
+
+@pytest.mark.logs("The meter's line '0-1:96.x.0\\(…\\)' can't be read")
+@pytest.mark.logs("The meter's line '…\\)' can't be read")
+def test_no_identifier_of_a_damaged_line_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    identifier = "4730303332353635"
+    reader = LineReader(VERSIONS["5"], UTC, Counters())
+    for line in (f"0-1:96.x.0({identifier})", f"{identifier[4:]})"):
+        assert reader.read(line.encode()).error
+    assert identifier[4:] not in caplog.text

@@ -21,6 +21,8 @@ _REFERENCE = re.compile(r"(\d+)-(\d+):(\d+)[.:](\d+\.\d+)(?:[*.]\d+)?[ ]*")
 _NUMBER = re.compile(rb"([^(]+\()\d+(?:\.\d*)?(\*(\w+)\)\s*)")
 _TIME = re.compile(rb"([^(]+\(\d{8})(\d\d)(\d\d)([SW]?\)\s*)")
 
+# What may be a part of a meter's identifier, which is for no log, where the line was damaged.
+_IDENTIFIER = re.compile(r"[0-9A-Fa-f]{6,}")
 # Lines of noise that are named in the log, each once; afterwards they are only counted.
 _MOST_LOGGED = 20
 # Lines that are counted each by itself: one whose very reference is damaged is another each time.
@@ -129,7 +131,8 @@ class LineReader:
         line = reference or text[:40]
         if line not in self._logged and len(self._logged) < _MOST_LOGGED:
             self._logged.add(line)
-            LOGGER.warning("The meter's line %r can't be read: %s", line, reason)
+            said = (_IDENTIFIER.sub("…", part) for part in (line, reason))
+            LOGGER.warning("The meter's line %r can't be read: %s", *said)
         odd = self._odd(reference, text, reason)
         return Line(0, ReadingKey(ELECTRICITY, line), Reading(None), reason, odd)
 
