@@ -416,6 +416,7 @@ def remembered(version: str) -> dict[str, Any]:
         "data": {
             "version": version,
             "serial": [115200, 8, "N"],
+            "patience": 12.0,
             "lines": ["1.7.0", "96.14.0"],
             "slots": [],
         },

@@ -61,6 +61,7 @@ async def test_at_the_next_start_there_is_what_the_meter_sends_and_nothing_else(
         "data": {
             "version": "5",
             "serial": [115200, 8, "N"],
+            "patience": 12.0,
             "lines": ["1.7.0", "2.7.0", "16.7.0", "142.7.0"],
             "slots": [[7, 1, "AB", ["24.2.1", "24.4.0", "24.5.0", "flow"]]],
         },
@@ -89,6 +90,7 @@ async def test_what_was_learnt_of_another_version_is_forgotten(
         "data": {
             "version": "4",
             "serial": [115200, 7, "E"],
+            "patience": 12.0,
             "lines": ["1.7.0"],
             "slots": [],
         },

@@ -291,3 +291,31 @@ async def test_a_meter_is_left_at_once_at_whatever_moment_and_nothing_of_it_stay
         assert old() is None
     # Until a slow port has closed.
     await passed(8)
+
+
+@pytest.mark.virtual
+@OUTAGE
+@pytest.mark.parametrize(
+    ("again", "yaml"), [(reload_of_the_entry, False), (reload_of_the_file, True)]
+)
+async def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_after_the_next_start(
+    hass: HomeAssistant,
+    line: Line,
+    again: Callable[[House], Awaitable[None]],
+    yaml: bool,
+) -> None:
+    async def minutes(number: int) -> None:
+        for _ in range(number):
+            await passed(60)
+            line.send(AM550)
+
+    house = House(hass, line, yaml=yaml)
+    await house.set_up()
+    await minutes(5)
+    assert house.port.reader.counters.connections > 1
+    for _ in range(2):
+        await again(house)
+        await minutes(5)
+        counters = house.port.reader.counters
+        assert (counters.telegrams, counters.connections) == (5, 1)
+    await stop(house)

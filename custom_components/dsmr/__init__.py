@@ -121,5 +121,5 @@ async def async_remove_config_entry_device(
         return False
     for slot in slots:
         port.roster.slots.remove(slot)
-    await port.roster.save(port.reader.version, port.reader.serial)
+    await port.remember()
     return True

@@ -106,6 +106,7 @@ class P1Port:
         # Until ESPHome is set up, an `esphome-hass://` port raises Home Assistant's error for that.
         self.reader = Reader(connection, version, decoder, queue, not_ready=(HomeAssistantError,))
         self.reader.serial = roster.serial or version.serial
+        self.reader.patience = roster.patience
         self.dsmr = DSMR(queue, time_between_update)
         self._issue = PortIssue(hass, roster.port_id, self.reader, self.dsmr)
 
@@ -124,6 +125,11 @@ class P1Port:
         for what, run in runs:
             task = self._hass.async_create_background_task(run, f"{DOMAIN} {what} {name}")
             self._tasks.append(task)
+
+    async def remember(self) -> None:
+        """Remember for the next start which meters are there, and how they send."""
+        reader = self.reader
+        await self.roster.save(reader.version, reader.serial, reader.patience)
 
     async def stop(self) -> None:
         """End the tasks and return when the port is closed."""

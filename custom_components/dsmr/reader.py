@@ -108,6 +108,9 @@ class Reader:
         version: the kind of meter there; `OTHERS` as long as it is to be found out.
         serial: how a serial line was set when telegrams came; until then as the version says, or as
             somebody says who knows better.
+        patience: for how many seconds the meter may be silent, as its pauses have taught; until
+            then 0, or as somebody says who knows better.
+        learnt: set when there is something new to remember of how the meter sends.
         counters: telegrams, checksum failures, connections and the last cause of a loss.
         cause: why no telegrams come, or None while they do and as long as it is not known.
         looks_like: the version as which the telegrams pass that come, where it is another one.
@@ -144,6 +147,8 @@ class Reader:
         self.holder = ""
         self.telegram_at: float | None = None
         self.heard: deque[tuple[float, bytes]] = deque(maxlen=HEARD)
+        self.patience = 0.0
+        self.learnt = asyncio.Event()
         self._decoder = decoder
         self._queue = queue
         self._decryption = self._decryption_as_of(version)
@@ -274,10 +279,15 @@ class Reader:
         """Return the seconds for which the meter may be silent."""
         if self._search is not None and self._search.patience is not None:
             return self._search.patience
-        interval: float = self.version.interval
-        if len(self._gaps) > 1:
-            interval = max(interval, median_low(nsmallest(5, self._gaps)))
-        return max(SHORTEST_SILENCE, SILENCE * interval)
+        least = max(SHORTEST_SILENCE, SILENCE * self.version.interval)
+        if len(self._gaps) < 2:
+            return max(least, self.patience)
+        patience = max(least, SILENCE * median_low(nsmallest(5, self._gaps)))
+        # No pause is quite as long as the one before.
+        if abs(patience - self.patience) > patience / 4:
+            self.patience = patience
+            self.learnt.set()
+        return patience
 
     def _turns(self, error: Exception) -> bool:
         """After a failure: return whether other settings have their turn now."""

@@ -54,6 +54,7 @@ class Roster:
         slots: the M-Bus meters behind it.
         learnt: whether this was read from telegrams, and is not only what the version may have.
         serial: how the serial line was set when telegrams came, or None where that is not known.
+        patience: for how many seconds the meters may be silent, or 0 where that is not known.
     """
 
     port_id: str
@@ -61,6 +62,7 @@ class Roster:
     slots: list[Slot]
     learnt: bool = False
     serial: SerialSettings | None = None
+    patience: float = 0.0
     _heard: set[str] = field(default_factory=set, repr=False)
     _store: Store[dict[str, Any]] | None = field(default=None, repr=False)
 
@@ -84,9 +86,15 @@ class Roster:
                 Slot(MBusType(type_), number, identity, set(lines))
                 for type_, number, identity, lines in stored["slots"]
             ]
-            serial = SerialSettings.of(stored["serial"])
-            lines = set(stored["lines"])
-            return cls(port_id, lines, slots, learnt=True, serial=serial, _store=store)
+            return cls(
+                port_id,
+                set(stored["lines"]),
+                slots,
+                learnt=True,
+                serial=SerialSettings.of(stored["serial"]),
+                patience=stored["patience"],
+                _store=store,
+            )
         if not presume:
             return cls(port_id, set(), [], learnt=True, _store=store)
         lines = set(version.electricity)
@@ -113,14 +121,15 @@ class Roster:
         """Remember a P1 port no longer."""
         await _store(hass, port_id).async_remove()
 
-    async def save(self, version: Version, serial: SerialSettings) -> None:
-        """Remember it for the next start, with the version and how the serial line was set."""
-        self.serial = serial
+    async def save(self, version: Version, serial: SerialSettings, patience: float) -> None:
+        """Remember it for the next start, with the version and how the meters send."""
+        self.serial, self.patience = serial, patience
         if self._store is not None:
             await self._store.async_save(
                 {
                     "version": version.key,
                     "serial": list(serial.stored),
+                    "patience": patience,
                     "lines": sorted(self.lines),
                     "slots": [
                         [int(s.type), s.number, s.identity, sorted(s.lines)] for s in self.slots

@@ -139,10 +139,9 @@ async def _follow(
     while True:
         before = p1_port.reader.version
         version = await p1_port.reader.found()
-        roster = await Roster.load(hass, prefix, version, presume=False)
-        await roster.save(version, p1_port.reader.serial)
+        p1_port.roster = await Roster.load(hass, prefix, version, presume=False)
+        await p1_port.remember()
         if before is OTHERS:
-            p1_port.roster = roster
             begin()
         else:
             # The sensors that there are, are of the version that it was thought to be.
@@ -199,7 +198,6 @@ class Sensors:
         self._add_entities = add_entities
         self._sensors: dict[str, DSMRSensor] = {}
         self._heard = asyncio.Event()
-        self._changed = asyncio.Event()
 
     @callback
     def begin(self) -> None:
@@ -216,16 +214,17 @@ class Sensors:
             await asyncio.sleep(LEARNING)
             self._roster.settle()
             self._take_away()
+        learnt = self._p1_port.reader.learnt
         while True:
-            await self._roster.save(self._identity.version, self._p1_port.reader.serial)
-            await self._changed.wait()
-            self._changed.clear()
+            learnt.clear()
+            await self._p1_port.remember()
+            await learnt.wait()
 
     @callback
     def _contents_changed(self, contents: Contents) -> None:
         self._heard.set()
         if self._roster.take(contents) and self._roster.learnt:
-            self._changed.set()
+            self._p1_port.reader.learnt.set()
         self._keep_ids()
         self._add()
         for sensor in self._sensors.values():
