@@ -1,13 +1,14 @@
 """Framing, decoding and dispatch by themselves: `scripts/bench --micro`."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from itertools import cycle, islice
 from typing import Any
 
 from custom_components.dsmr.dispatcher import DSMR
 from custom_components.dsmr.framing import EncryptedFramer, Framer
-from custom_components.dsmr.models import Counters, Event
+from custom_components.dsmr.models import Counters
 from custom_components.dsmr.telegram import Decoder
 from custom_components.dsmr.versions import VERSIONS
 from tests.meter.day import AMSTERDAM
@@ -46,8 +47,7 @@ def test_dispatch(benchmark: Benchmark) -> None:
     told: list[Any] = []
 
     async def dispatch() -> None:
-        queue: asyncio.Queue[Event] = asyncio.Queue()
-        dsmr = DSMR(queue, 0)
+        dsmr = DSMR(deque(), 0)
         first = next(decoded)
         dsmr._received(first)
         for key in first.readings:

@@ -1,6 +1,7 @@
 """Damaged streams of telegrams, one after the other, as fast as they can be read."""
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from itertools import count
 import logging
@@ -110,11 +111,11 @@ async def _stream(rng: Random, run: Fuzz) -> str:
         key=key,
         authentication_key=(version.authentication_key or b"") if version.encrypted else b"",
     )
-    queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_SIZE)
+    queue: deque[Event] = deque(maxlen=QUEUE_SIZE)
     decoder = _Decoder(version, AMSTERDAM, Counters())
     decoder.is_checked = version.checksum
     connection = Connection(_URL, 30, Keys(key) if key else None, rfxtrx=rng.random() < 0.02)
-    reader = Reader(connection, version, decoder, queue)
+    reader = Reader(connection, decoder, queue, lambda: None)
     lines, line, errors = Lines(), Line(_URL), _Errors()
     lines.add(line)
     logger = logging.getLogger("custom_components.dsmr")
@@ -126,8 +127,7 @@ async def _stream(rng: Random, run: Fuzz) -> str:
             for _ in range(rng.randrange(1, 12)):
                 _send(line, rng, damaged(meter.next_telegram(), rng))
                 run.telegrams += 1
-            while not queue.empty():
-                queue.get_nowait()
+            queue.clear()
             good = meter.next_telegram()
             # A line end, because what ends a telegram may be what was damaged.
             _send(line, rng, good if key or connection.rfxtrx else b"\r\n" + good)
@@ -157,10 +157,9 @@ def _is_right(frame: bytes) -> bool:
     return any(int(checksum.strip() or b"-1", 16) == crc16(sent + b"!") for sent in plain)
 
 
-def _missing(queue: asyncio.Queue[Event], good: bytes, *, readable: bool, checked: bool) -> str:
+def _missing(queue: deque[Event], good: bytes, *, readable: bool, checked: bool) -> str:
     """Return what of the last telegram, which is a good one, was not read."""
-    events = [queue.get_nowait() for _ in range(queue.qsize())]
-    telegrams = [event.telegram for event in events if isinstance(event, TelegramReceived)]
+    telegrams = [event.telegram for event in queue if isinstance(event, TelegramReceived)]
     if not telegrams:
         return "the good telegram after the damaged ones was not read"
     if not readable or not checked:

@@ -1,6 +1,7 @@
 """A line in the place of serialx: it does what a test says, on virtual time."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC
 from typing import Any, Self, override
@@ -109,12 +110,12 @@ class Reading:
         """Prepare a reader; None is a version that is to be found out."""
         row = VERSIONS[version] if version else OTHERS
         self.counters = Counters()
-        self._queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_SIZE)
+        self._queue: deque[Event] = deque(maxlen=QUEUE_SIZE)
         self.reader = Reader(
             Connection(url, 30, keys, detects or version is None, rfxtrx),
-            row,
             Decoder(row, UTC, self.counters),
             self._queue,
+            lambda: None,
             not_ready=not_ready,
         )
         self._task: asyncio.Task[None]
@@ -130,7 +131,7 @@ class Reading:
 
     def events(self) -> list[Event]:
         """Return what has happened since the last call."""
-        return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        return [self._queue.popleft() for _ in range(len(self._queue))]
 
     def telegrams(self) -> list[Telegram]:
         """Return the telegrams since the last call."""

@@ -1,8 +1,7 @@
 """Class DSMR with a queue and nothing else, on virtual time."""
 
-import asyncio
+from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from decimal import Decimal
 from gc import collect
 from typing import Self
@@ -43,27 +42,26 @@ class Dispatching:
     """A dispatcher at work, and the P1 port from which it hears."""
 
     def __init__(self, time_between_update: float = 30) -> None:
-        self._queue: asyncio.Queue[Event] = asyncio.Queue()
-        self.dsmr = DSMR(self._queue, time_between_update)
+        self.queue: deque[Event] = deque()
+        self.dsmr = DSMR(self.queue, time_between_update)
         self._contents = Contents(frozenset(), ())
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self.dsmr.run())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop, and raise what it has died of."""
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        self.dsmr.end()
+
+    async def happens(self, event: Event) -> None:
+        self.queue.append(event)
+        self.dsmr.drain()
+        await settled()
 
     async def connect(self) -> None:
-        self._queue.put_nowait(Connected())
-        await settled()
+        await self.happens(Connected())
 
     async def disconnect(self) -> None:
-        self._queue.put_nowait(Disconnected())
-        await settled()
+        await self.happens(Disconnected())
 
     async def send(
         self,
@@ -79,8 +77,7 @@ class Dispatching:
             {key: Reading(None if v is None else Decimal(v)) for key, v in readings.items()},
             self._contents,
         )
-        self._queue.put_nowait(TelegramReceived(telegram))
-        await settled()
+        await self.happens(TelegramReceived(telegram))
 
     def listen(self, key: ReadingKey, step: float | None = None) -> list[Told]:
         """Listen; return a list to which comes when what was told."""
@@ -215,8 +212,7 @@ def test_telegrams_that_were_dropped_between_two_hide_no_change() -> None:
             dropped = {**readings, ENERGY: Reading(Decimal(1))}
             contents = Contents(frozenset(readings), ())
             last = Telegram("", readings, contents, earlier=dropped, changed={ENERGY})
-            port._queue.put_nowait(TelegramReceived(last))
-            await settled()
+            await port.happens(TelegramReceived(last))
             assert power[1:] == energy[1:] == [(0, Decimal(2))]
 
     run(test())
@@ -493,8 +489,7 @@ def test_a_listener_that_raised_is_told_again_though_nothing_changed() -> None:
             first = Telegram("", {POWER: Reading("0.461")}, contents)
             second = Telegram("", first.readings, contents, first.readings, frozenset())
             for telegram in (first, second, second):
-                port._queue.put_nowait(TelegramReceived(telegram))
-                await settled()
+                await port.happens(TelegramReceived(telegram))
             assert heard == [Reading("0.461")] * 2
 
     run(test())
@@ -508,8 +503,7 @@ def test_a_number_that_turns_into_text_does_not_end_the_telling() -> None:
             energy = port.listen(ENERGY, 0)
             await port.send({POWER: "0.461", ENERGY: "1"})
             text = Telegram("", {POWER: Reading("see letter")}, Contents(frozenset({POWER}), ()))
-            port._queue.put_nowait(TelegramReceived(text))
-            await settled()
+            await port.happens(TelegramReceived(text))
             assert told[1:] == [Reading("see letter")]
             await port.send({POWER: "0.461", ENERGY: "2"})
             assert energy[-1] == (0, Decimal(2))

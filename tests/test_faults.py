@@ -12,11 +12,12 @@ from typing import Any, SupportsIndex, override
 from freezegun.api import FrozenDateTimeFactory
 import pytest
 
-from custom_components.dsmr import framing
+from custom_components.dsmr import derivation, framing
 from custom_components.dsmr.derivation import Derivation
 from custom_components.dsmr.framing import LIMIT, Framer
 from custom_components.dsmr.lines import LineReader
 from custom_components.dsmr.models import ELECTRICITY, Cause, Counters, ReadingKey
+from custom_components.dsmr.obis import NET_POWER, POWER_IMPORTED
 from custom_components.dsmr.reader import SHORTEST_SILENCE
 from custom_components.dsmr.registers import Register
 from custom_components.dsmr.telegram import Decoder
@@ -59,7 +60,7 @@ def once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
         (LineReader, "read", 0),
         (Register, "believe", 0),
         (Register, "believe", 2),
-        (Derivation, "add", 0),
+        (Derivation, "begin", 0),
         (Derivation, "follow", 2),
     ],
 )
@@ -82,6 +83,31 @@ def test_a_mistake_in_reading_costs_one_telegram(
             read = reading.telegrams()
             assert len(read) == 29
             assert read[-1].readings == reference.decode(sent, 0).readings
+
+    run(test())
+
+
+@pytest.mark.logs("Unexpected error in what follows from a telegram")
+def test_a_mistake_in_what_follows_costs_that_alone(
+    line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stumble(_: object) -> None:
+        raise RuntimeError("a mistake")
+
+    _, *rest = derivation._RULES[NET_POWER]
+    monkeypatch.setitem(derivation._RULES, NET_POWER, (stumble, *rest))
+
+    async def test() -> None:
+        meter = SimulatedMeter("iskra-am550")
+        power, net = (ReadingKey(ELECTRICITY, obis) for obis in (POWER_IMPORTED, NET_POWER))
+        async with Reading() as reading:
+            for _ in range(3):
+                line.send(meter.next_telegram())
+            for telegram in reading.telegrams():
+                assert telegram.readings[power].value is not None
+                assert telegram.readings[net].value is None
+            assert reading.counters.errors == 3
+            assert caplog.text.count("Unexpected error") == 1
 
     run(test())
 

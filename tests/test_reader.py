@@ -1,6 +1,7 @@
 """The reader on a line that does what the test says, on virtual time."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC
@@ -157,13 +158,12 @@ class Reading:
         url: str = URL,
         longest_retry: float = 30,
         room: int = QUEUE_SIZE,
+        drain: Callable[[], None] = lambda: None,
     ) -> None:
-        self.queue: asyncio.Queue[Event] = asyncio.Queue(room)
+        self.queue: deque[Event] = deque(maxlen=room)
         self.counters = Counters()
         self.decoder = Decoder(VERSIONS[version], UTC, self.counters)
-        self.reader = Reader(
-            Connection(url, longest_retry), VERSIONS[version], self.decoder, self.queue
-        )
+        self.reader = Reader(Connection(url, longest_retry), self.decoder, self.queue, drain)
         self.task: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
@@ -182,7 +182,7 @@ class Reading:
 
     def events(self) -> list[Event]:
         """Return what has happened since the last call."""
-        return [self.queue.get_nowait() for _ in range(self.queue.qsize())]
+        return [self.queue.popleft() for _ in range(len(self.queue))]
 
     def watts(self) -> list[int]:
         """Return the power in each telegram that has come since the last call."""
@@ -604,6 +604,27 @@ def test_an_opening_that_somebody_else_cancelled_is_tried_again(line: Line) -> N
             line.fault = None
             await passed(1)
             assert len(line.opened) == 2
+
+    run(test())
+
+
+@pytest.mark.logs("Unexpected error in telling what comes from socket://192.0.2.1:2001")
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
+def test_a_mistake_in_telling_ends_no_reading(line: Line, caplog: pytest.LogCaptureFixture) -> None:
+    def stumble() -> None:
+        raise RuntimeError("a mistake")
+
+    async def test() -> None:
+        async with Reading(drain=stumble) as reading:
+            line.send(am550(1))
+            line.lose()
+            await passed(1)
+            line.send(am550(2))
+            assert reading.watts() == [1, 2]
+            assert caplog.text.count("Unexpected error") == 1
+            # The port was open, a telegram came, it was lost, and all that again.
+            assert reading.counters.errors == 5
 
     run(test())
 

@@ -1,6 +1,7 @@
 """How soon is a meter read that can be reached again? Within three seconds, on real parts."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC
@@ -14,12 +15,12 @@ from custom_components.dsmr.models import (
     Event,
     TelegramReceived,
 )
-from custom_components.dsmr.reader import QUEUE_SIZE, Reader
+from custom_components.dsmr.reader import Reader
 from custom_components.dsmr.telegram import Decoder
 from custom_components.dsmr.versions import VERSIONS
 
 from .esphome import ESPHome
-from .parts import PATIENCE, Gateway, SerialLine, during, free_port, ser2net, telegram_of
+from .parts import Gateway, SerialLine, during, free_port, ser2net, telegram_of, until
 
 AM550 = telegram_of("iskra-am550")
 PROMISE = 3
@@ -105,14 +106,12 @@ async def test_a_meter_is_read_within_three_seconds_of_being_reachable_again(
     part: Callable[[SerialLine], tuple[str, Reachable]],
 ) -> None:
     url, reachable = part(serial_line)
-    queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_SIZE)
-    version = VERSIONS["5"]
-    reader = Reader(Connection(url, 30), version, Decoder(version, UTC, Counters()), queue)
+    queue: deque[Event] = deque()
+    decoder = Decoder(VERSIONS["5"], UTC, Counters())
+    reader = Reader(Connection(url, 30), decoder, queue, lambda: None)
 
     async def next_one(kind: type[Event]) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while not isinstance(await queue.get(), kind):
-                pass
+        await until(lambda: any(isinstance(queue.popleft(), kind) for _ in range(len(queue))))
 
     loop = asyncio.get_running_loop()
     async with during(reader.run()):

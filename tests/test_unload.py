@@ -117,7 +117,7 @@ async def while_it_learns(house: House) -> None:
     await house.sends(AM550, 30)
 
 
-async def with_a_telegram_on_the_queue(house: House) -> None:
+async def right_after_a_telegram(house: House) -> None:
     await house.set_up()
     house.line.send(AM550)
 
@@ -235,7 +235,7 @@ async def line(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> Line:
         before_the_first_telegram,
         in_a_telegram,
         while_it_learns,
-        with_a_telegram_on_the_queue,
+        right_after_a_telegram,
         while_a_value_waits,
         with_a_port_that_is_slow_to_close,
         while_a_slow_port_closes,

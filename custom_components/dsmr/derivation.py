@@ -1,16 +1,15 @@
 """What follows from what a meter sends?
 
-Values that no line holds are added to the readings, as if the meter sent them.
+Values that no line holds are among the readings, as if the meter sent them.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
-from typing import Final
+from typing import Final, override
 
-from .models import ELECTRICITY, Reading, ReadingKey
+from .const import LOGGER
+from .models import ELECTRICITY, Counters, Reading, ReadingKey
 from .obis import (
     AVERAGE_PEAK,
     DEMAND,
@@ -34,14 +33,16 @@ LEAST_PEAK: Final = Decimal("2.5")
 """kW that the Flemish capacity tariff bills at least for each month (VREG, since 2023)."""
 BILLED_MONTHS: Final = 12
 
-type _Rule = Callable[[Sequence[Reading | None]], Reading | None]
+type _Rule = Callable[[Sequence[Reading | None]], Reading]
+
+_UNKNOWN: Final = Reading(None)
 
 
 def _value(reading: Reading | None) -> Decimal | None:
     return reading.value if reading and isinstance(reading.value, Decimal) else None
 
 
-def _net(inputs: Sequence[Reading | None]) -> Reading | None:
+def _net(inputs: Sequence[Reading | None]) -> Reading:
     """Imported minus exported: positive is taken from the grid."""
     imported, exported = inputs
     if (
@@ -50,20 +51,20 @@ def _net(inputs: Sequence[Reading | None]) -> Reading | None:
         or not isinstance(imported.value, Decimal)
         or not isinstance(exported.value, Decimal)
     ):
-        return None
+        return _UNKNOWN
     return Reading(imported.value - exported.value, "kW")
 
 
-def _total(inputs: Sequence[Reading | None]) -> Reading | None:
+def _total(inputs: Sequence[Reading | None]) -> Reading:
     """The exact sum of the tariffs, where all that the meter sends can be read."""
     sent = [reading for reading in inputs if reading is not None]
     values = [value for value in map(_value, sent) if value is not None]
-    if not sent or len(values) < len(sent):
-        return None
+    if len(values) < len(sent):
+        return _UNKNOWN
     return Reading(sum(values, Decimal()), "kWh")
 
 
-def _forecast(inputs: Sequence[Reading | None]) -> Reading | None:
+def _forecast(inputs: Sequence[Reading | None]) -> Reading:
     """The demand at the end of the running quarter hour if the power stays as it is.
 
     The meter's running demand is the energy of this quarter hour so far over all of it.
@@ -71,12 +72,12 @@ def _forecast(inputs: Sequence[Reading | None]) -> Reading | None:
     demand, power, clock = inputs
     so_far, now = _value(demand), _value(power)
     if so_far is None or now is None or clock is None or not isinstance(clock.value, datetime):
-        return None
+        return _UNKNOWN
     left = QUARTER_HOUR - int(clock.value.timestamp()) % QUARTER_HOUR
     return Reading(so_far + now * left / QUARTER_HOUR, "kW")
 
 
-def _average_peak(inputs: Sequence[Reading | None]) -> Reading | None:
+def _average_peak(inputs: Sequence[Reading | None]) -> Reading:
     """The mean of this month's peak and those of the eleven months before, 2.5 kW at least each."""
     running, history = inputs
     peaks = [
@@ -87,7 +88,7 @@ def _average_peak(inputs: Sequence[Reading | None]) -> Reading | None:
     if (now := _value(running)) is not None:
         peaks.append(now)
     billed = [max(peak, LEAST_PEAK) for peak in peaks[-BILLED_MONTHS:]]
-    return Reading(sum(billed, Decimal()) / len(billed), "kW") if billed else None
+    return Reading(sum(billed, Decimal()) / len(billed), "kW") if billed else _UNKNOWN
 
 
 def _tariffs(total: str) -> tuple[str, ...]:
@@ -108,9 +109,6 @@ _RULES: Final[Mapping[str, tuple[_Rule, tuple[str, ...], Callable[[Iterable[bool
 }
 
 
-type _KeyedRule = tuple[ReadingKey, _Rule, tuple[ReadingKey, ...]]
-
-
 def derivable(sent: Collection[str]) -> set[str]:
     """Return what follows for a meter that sends these lines of electricity."""
     return {
@@ -120,70 +118,120 @@ def derivable(sent: Collection[str]) -> set[str]:
     }
 
 
+class Readings(Mapping[ReadingKey, Reading]):
+    """What a telegram says, and what follows from it: that is made when somebody asks for it."""
+
+    __slots__ = ("_derivation", "_rules", "known")
+
+    def __init__(self, known: dict[ReadingKey, Reading], derivation: Derivation) -> None:
+        """Take what is known, and what makes the rest of it."""
+        self.known = known
+        self._derivation = derivation
+        self._rules = derivation.rules
+
+    @override
+    def __getitem__(self, key: ReadingKey) -> Reading:
+        reading = self.known.get(key)
+        if reading is None:
+            rule, lines = self._rules[key]
+            try:
+                reading = rule([*map(self.known.get, lines)])
+            except Exception as error:
+                self._derivation.failed(rule, error)
+                reading = _UNKNOWN
+            self.known[key] = reading
+        return reading
+
+    @override
+    def __iter__(self) -> Iterator[ReadingKey]:
+        return iter({**self.known, **self._rules})
+
+    @override
+    def __len__(self) -> int:
+        return len(self.known.keys() | self._rules.keys())
+
+
 class Derivation:
-    """Adds the values that follow from the readings of one P1 port."""
+    """Makes the values that follow from the readings of one P1 port.
 
-    def __init__(self) -> None:
-        """Start without an earlier reading."""
-        # What follows from a line: the reading that it makes, how, and from which lines.
-        self._following: dict[ReadingKey, list[_KeyedRule]] = {}
-        self._earlier: dict[str, Reading] = {}
-        self._flows: dict[str, Reading] = {}
+    Attributes:
+        rules: what makes each of them, and from which lines.
+    """
 
-    def add(self, readings: dict[ReadingKey, Reading], meters: Iterable[str]) -> None:
-        """Add what follows from a telegram's readings to them.
+    def __init__(self, counters: Counters) -> None:
+        """Start without an earlier reading; errors are counted in the counters."""
+        self.rules: dict[ReadingKey, tuple[_Rule, tuple[ReadingKey, ...]]] = {}
+        self._counters = counters
+        self._failed: set[_Rule] = set()
+        # What follows from a line.
+        self._following: dict[ReadingKey, list[ReadingKey]] = {}
+        self._flows: dict[ReadingKey, _Flow] = {}
+        self._readings = Readings({}, self)
+
+    def begin(self, sent: dict[ReadingKey, Reading], meters: Iterable[str]) -> Readings:
+        """Return the readings of a telegram, with what follows from them.
 
         Args:
-            readings: what the telegram says.
+            sent: what the telegram says.
             meters: the identities of the M-Bus meters in it.
         """
-        following: defaultdict[ReadingKey, list[_KeyedRule]] = defaultdict(list)
-        for meter in meters:
-            line = ReadingKey(meter, MBUS_READING)
-            following[line].append((ReadingKey(meter, FLOW), partial(self._flow, meter), (line,)))
+        self.rules, self._following = {}, {}
         for obis, (rule, inputs, enough) in _RULES.items():
             key = ReadingKey(ELECTRICITY, obis)
             lines = tuple(ReadingKey(ELECTRICITY, line) for line in inputs)
-            if key not in readings and enough(line in readings for line in lines):
+            if key not in sent and enough(line in sent for line in lines):
+                self.rules[key] = (rule, lines)
                 for line in lines:
-                    following[line].append((key, rule, lines))
-        self._following = dict(following)
-        self.follow(readings, following)
+                    self._following.setdefault(line, []).append(key)
+        for meter in meters:
+            line = ReadingKey(meter, MBUS_READING)
+            flow = self._flows.setdefault(line, _Flow())
+            sent[ReadingKey(meter, FLOW)] = flow.at(sent.get(line))
+        self._readings = Readings(sent, self)
+        return self._readings
 
-    def follow(
-        self, readings: dict[ReadingKey, Reading], changed: Iterable[ReadingKey]
-    ) -> set[ReadingKey]:
-        """Have the readings follow a change, with the same lines as when they were last added.
+    def follow(self, said: Mapping[ReadingKey, Reading]) -> tuple[Readings, Sequence[ReadingKey]]:
+        """Return the readings of the next telegram, and which of them may be others.
 
         Args:
-            readings: what the telegram says, and what followed before the change.
-            changed: the lines that say something else than before.
-
-        Returns:
-            Which of the readings that follow may be others now.
+            said: what it says of the lines that say something else than before. The others are
+                there still.
         """
-        followed = set()
-        for line in changed:
-            for key, rule, lines in self._following.get(line, ()):
-                if key in followed:
-                    continue
-                followed.add(key)
-                result = rule([*map(readings.get, lines)])
-                if result is not None:
-                    readings[key] = result
-                else:
-                    readings.pop(key, None)
-        return followed
+        known, changed = {**self._readings.known, **said}, [*said]
+        for line in said:
+            for key in self._following.get(line, ()):
+                known.pop(key, None)
+                changed.append(key)
+            if line in self._flows:
+                flow = ReadingKey(line.meter, FLOW)
+                known[flow] = self._flows[line].at(said[line])
+                changed.append(flow)
+        self._readings = Readings(known, self)
+        return self._readings, changed
 
-    def _flow(self, meter: str, inputs: Sequence[Reading | None]) -> Reading:
-        """Return the flow between the last two readings, by the meter's own clock."""
-        (reading,), earlier = inputs, self._earlier.get(meter)
+    def failed(self, rule: _Rule, error: Exception) -> None:
+        """Count an error in a rule, and log it in full, once for each: it costs what it makes."""
+        self._counters.errors += 1
+        if rule not in self._failed:
+            self._failed.add(rule)
+            LOGGER.error("Unexpected error in what follows from a telegram", exc_info=error)
+
+
+class _Flow:
+    """The flow between the last two readings of an M-Bus meter, by its own clock."""
+
+    def __init__(self) -> None:
+        self._last: Reading | None = None
+        self._flow = _UNKNOWN
+
+    def at(self, reading: Reading | None) -> Reading:
+        """Return the flow up to a reading, which may be the last one again."""
         if reading is None or reading.time is None or _value(reading) is None:
-            return Reading(None)
-        if earlier is None or earlier.time != reading.time:
-            self._earlier[meter] = reading
-            self._flows[meter] = Reading(_per_hour(earlier, reading), f"{reading.unit}/h")
-        return self._flows[meter]
+            return _UNKNOWN
+        if self._last is None or self._last.time != reading.time:
+            self._flow = Reading(_per_hour(self._last, reading), f"{reading.unit}/h")
+            self._last = reading
+        return self._flow
 
 
 def _per_hour(earlier: Reading | None, reading: Reading) -> Decimal | None:

@@ -1,6 +1,7 @@
 """Who must know?"""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -39,8 +40,8 @@ class DSMR:
         errors: how often a listener has raised.
     """
 
-    def __init__(self, queue: asyncio.Queue[Event], time_between_update: float) -> None:
-        """Prepare to drain a queue; `run` does it.
+    def __init__(self, queue: deque[Event], time_between_update: float) -> None:
+        """Prepare to drain a queue; `drain` does it.
 
         Args:
             queue: the events of the P1 port.
@@ -102,17 +103,20 @@ class DSMR:
         self._loss_listeners.append(callback)
         return lambda: self._loss_listeners.remove(callback)
 
-    async def run(self) -> None:
-        """Drain the queue until cancelled."""
-        try:
-            while True:
-                match await self._queue.get():
-                    case TelegramReceived(telegram):
-                        self._received(telegram)
-                    case Disconnected():
-                        self._disconnected()
-        finally:
-            self._cancel_timer()
+    def drain(self) -> None:
+        """Take off the queue what is on it, and tell it."""
+        while self._queue:
+            match self._queue.popleft():
+                case TelegramReceived(telegram):
+                    self._received(telegram)
+                case Disconnected():
+                    self._disconnected()
+
+    def end(self) -> None:
+        """Tell nothing more of what waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _received(self, telegram: Telegram) -> None:
         previous, self.telegram = self.telegram, telegram
@@ -131,8 +135,9 @@ class DSMR:
         self._is_untold = False
         listeners, waiting = self._listeners, self._waiting
         for key in telegram.changed if follows else list(listeners):
-            reading = readings.get(key)
             for listener in listeners.get(key, ()):
+                # Not before somebody listens: what follows from lines is made when it is asked for.
+                reading = readings.get(key)
                 if reading == listener.told:
                     waiting.pop(listener, None)
                 elif listener.due <= now or _moved(listener, reading):
@@ -142,7 +147,7 @@ class DSMR:
                     self._schedule(listener.due)
 
     def _disconnected(self) -> None:
-        self._cancel_timer()
+        self.end()
         self._waiting.clear()
         before, self.telegram = self.telegram, None
         for callback in self._loss_listeners[:]:
@@ -196,11 +201,6 @@ class DSMR:
                 LOGGER.exception("Unexpected error in %s", callback)
             return False
         return True
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 def _now() -> float:

@@ -1,6 +1,7 @@
 """The tasks of one P1 port: configuration.yaml and the interface both end here."""
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -101,13 +102,15 @@ class P1Port:
         self._hass = hass
         self._left = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_SIZE)
+        queue: deque[Event] = deque(maxlen=QUEUE_SIZE)
+        self.dsmr = DSMR(queue, time_between_update)
         decoder = Decoder(version, dt_util.get_default_time_zone(), Counters())
         # Until ESPHome is set up, an `esphome-hass://` port raises Home Assistant's error for that.
-        self.reader = Reader(connection, version, decoder, queue, not_ready=(HomeAssistantError,))
+        self.reader = Reader(
+            connection, decoder, queue, self.dsmr.drain, not_ready=(HomeAssistantError,)
+        )
         self.reader.serial = roster.serial or version.serial
         self.reader.patience = roster.patience
-        self.dsmr = DSMR(queue, time_between_update)
         self._issue = PortIssue(hass, roster.port_id, self.reader, self.dsmr)
 
     def start(self, beside: Coroutine[Any, Any, None]) -> None:
@@ -121,7 +124,7 @@ class P1Port:
         runs = [("learning", beside)]
         if not self._tasks:
             self._issue.begin()
-            runs = [("dispatcher", self.dsmr.run()), *runs, ("reader", self._read())]
+            runs.append(("reader", self._read()))
         for what, run in runs:
             task = self._hass.async_create_background_task(run, f"{DOMAIN} {what} {name}")
             self._tasks.append(task)
@@ -149,6 +152,7 @@ class P1Port:
         try:
             await self.reader.run()
         finally:
+            self.dsmr.end()
             del holders[line]
             self._left.set()
 

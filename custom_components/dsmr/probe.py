@@ -1,6 +1,7 @@
 """What is at the other end of this port? One telegram says it."""
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from datetime import tzinfo
 from decimal import Decimal
@@ -203,23 +204,27 @@ async def probe(connection: Connection, version: Version | None, zone: tzinfo) -
             meter of the version takes; where the version is to be found out, with none of the
             settings that a serial line may have.
     """
-    queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_SIZE)
-    decoder = Decoder(version or OTHERS, zone, Counters())
+    queue: deque[Event] = deque(maxlen=QUEUE_SIZE)
+    found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+
+    def drain() -> None:
+        while queue and not found.done():
+            match queue.popleft():
+                case TelegramReceived(telegram):
+                    found.set_result(Found(reader.version, telegram, reader.serial))
+                case Disconnected():
+                    found.set_exception(ProbeError(_cause(reader), reader.looks_like))
+
     reader = Reader(
         connection,
-        version or OTHERS,
-        decoder,
+        Decoder(version or OTHERS, zone, Counters()),
         queue,
+        drain,
         not_ready=(HomeAssistantError,),
     )
     task = asyncio.create_task(reader.run(), name=f"dsmr probe {connection.name}")
     try:
-        while True:
-            match await queue.get():
-                case TelegramReceived(telegram):
-                    return Found(reader.version, telegram, reader.serial)
-                case Disconnected():
-                    raise ProbeError(_cause(reader), reader.looks_like)
+        return await found
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 import errno
@@ -33,7 +33,8 @@ from .telegram import ChecksumError, Decoder
 from .versions import OTHERS, SerialSettings, Version
 
 QUEUE_SIZE = 64
-"""Events that wait while Home Assistant is busy: a minute of DSMR 5."""
+"""Events that wait to be told when much comes at once, because Home Assistant was busy: a minute of
+DSMR 5."""
 FIRST_RETRY = 0.25
 """Seconds before the first attempt to open a lost port again; each next one waits twice as long."""
 LONGEST_RETRY = 2.0
@@ -123,9 +124,9 @@ class Reader:
     def __init__(
         self,
         connection: Connection,
-        version: Version,
         decoder: Decoder,
-        queue: asyncio.Queue[Event],
+        queue: deque[Event],
+        drain: Callable[[], None],
         *,
         not_ready: tuple[type[Exception], ...] = (),
     ) -> None:
@@ -133,15 +134,17 @@ class Reader:
 
         Args:
             connection: where the port is.
-            version: the kind of meter there, or `OTHERS` to find it out.
-            decoder: reads telegrams of this version.
-            queue: where events go.
+            decoder: reads telegrams of the version of the meter there, or of `OTHERS` to find out
+                which that is.
+            queue: where events go. Where it has a longest length and there is no room, the oldest
+                goes, and is counted.
+            drain: takes the events off the queue; it is called when there are some.
             not_ready: what opening raises, beside OSError and SerialException, when the port is
                 another integration's that is not set up yet.
         """
         self.connection = connection
         self.counters: Counters = decoder.counters
-        self.version = version
+        self.version = decoder.version
         self.cause: Cause | None = None
         self.looks_like: Version | None = None
         self.holder = ""
@@ -151,7 +154,8 @@ class Reader:
         self.learnt = asyncio.Event()
         self._decoder = decoder
         self._queue = queue
-        self._decryption = self._decryption_as_of(version)
+        self._drain = drain
+        self._decryption = self._decryption_as_of(self.version)
         self._not_ready = not_ready
         self._failures: tuple[type[Exception], ...] = (
             OSError,
@@ -163,9 +167,9 @@ class Reader:
         self._plain = Framer()
         self._encrypted = EncryptedFramer()
         self._protocol: _Protocol | None = None
-        self.serial: SerialSettings = version.serial
+        self.serial: SerialSettings = self.version.serial
         self._serial = self.serial
-        self._search = Search(connection.url) if version is OTHERS else None
+        self._search = Search(connection.url) if self.version is OTHERS else None
         self._found = asyncio.Event()
         self._is_open = False
         self._fruitless = _Fruitless()
@@ -202,7 +206,7 @@ class Reader:
             except Exception as error:
                 self._unexpected(f"while reading {self.connection.name}", error)
                 self._lost(Cause.UNEXPECTED, error)
-            self._put(Disconnected())
+            self._tell(Disconnected())
             self._fruitless = _Fruitless()
             if self.counters.telegrams > telegrams:
                 pause = FIRST_RETRY
@@ -213,7 +217,7 @@ class Reader:
         """Say that something else here has the port, which is not opened therefore."""
         self.holder = holder
         self._lost(Cause.HELD, ConnectionError(f"{holder} has the port"))
-        self._put(Disconnected())
+        self._tell(Disconnected())
 
     async def found(self) -> Version:
         """Wait until the version has turned out to be another one, and return it."""
@@ -250,7 +254,7 @@ class Reader:
         try:
             self._is_open = True
             self.counters.connections += 1
-            self._put(Connected())
+            self._tell(Connected())
             self._waiting_since = loop.time()
             error = await self._watch(protocol.lost)
         finally:
@@ -328,6 +332,9 @@ class Reader:
         for sealed in () if self.counters.telegrams > passed else self._encrypted.feed(data):
             for frame in self._opened(sealed):
                 self._take(frame, now, encrypted=True)
+        # All that has come at once: if that is much, the queue keeps the newest.
+        if self._queue:
+            self._have_told()
         if self._search is None or self._protocol is None:
             return
         framed = self._fruitless.sealed or self._fruitless.damaged
@@ -465,12 +472,20 @@ class Reader:
         trace = self.connection.without_secrets("".join(traceback.format_exception(error)))
         LOGGER.error("Unexpected error %s: %s", where, trace)
 
+    def _tell(self, event: Event) -> None:
+        """Put an event on the queue, and have it told."""
+        self._put(event)
+        self._have_told()
+
     def _put(self, event: Event) -> None:
-        """Queue an event; where there is no room the oldest goes."""
-        if self._queue.full():
-            self._queue.get_nowait()
-            self.counters.dropped += 1
-        self._queue.put_nowait(event)
+        self.counters.dropped += len(self._queue) == self._queue.maxlen
+        self._queue.append(event)
+
+    def _have_told(self) -> None:
+        try:
+            self._drain()
+        except Exception as error:
+            self._unexpected(f"in telling what comes from {self.connection.name}", error)
 
 
 def _is_of_settings(error: Exception) -> bool:

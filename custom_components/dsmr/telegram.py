@@ -50,13 +50,14 @@ class Decoder:
     """Reads the telegrams of one P1 port.
 
     Attributes:
+        version: of which they are.
         counters: checksum failures and unreadable lines are counted here.
     """
 
     def __init__(self, version: Version, zone: tzinfo, counters: Counters) -> None:
         """Prepare for telegrams of a version, from a meter in a time zone."""
         self.counters = counters
-        self._version = version
+        self.version = version
         self._zone = zone
         self._reader = LineReader(version, zone, counters)
         self._seen: set[str] = set()
@@ -66,7 +67,7 @@ class Decoder:
         # Where there is no checksum: what the meter sends, and what has come once.
         self._references: set[tuple[int, ReadingKey]] = set()
         self._strange: set[tuple[int, ReadingKey]] = set()
-        self._derivation = Derivation()
+        self._derivation = Derivation(counters)
         # The last telegram: when it came, its checksum, its lines as they came, how long they are,
         # how many bytes stand behind each, and what each says of whose reading.
         self._at = 0.0
@@ -118,20 +119,15 @@ class Decoder:
         if news is None:
             return None
         self._raw = raw
-        last = self._telegram
-        readings = dict(last.readings)
         # A register that is doubted may be believed though its line stays as it is.
         said = {**self._doubted, **news} if self._doubted else news
-        for key, reading in said.items():
-            readings[key] = self._believed(key, reading, now) if key in self._registers else reading
-        derived = self._derivation.follow(readings, said)
+        for key in said.keys() & self._registers.keys():
+            said[key] = self._believed(key, said[key], now)
         for odd in self._odd:
             odd.times += 1
         self.counters.unreadable_lines += self._unreadable
-        contents = last.contents
-        if derived & readings.keys() != derived & contents.keys:
-            contents = Contents(frozenset(readings), contents.meters)
-        return Telegram(last.header, readings, contents, last.readings, [*said, *derived])
+        last, (readings, others) = self._telegram, self._derivation.follow(said)
+        return Telegram(last.header, readings, last.contents, last.readings, others)
 
     def _news(self, raw: list[bytes], changed: Sequence[int]) -> dict[ReadingKey, Reading] | None:
         """Return what the lines that changed say, if they are about the same as before."""
@@ -167,18 +163,18 @@ class Decoder:
             self._reader.read(line) if line.strip() else None
             for line in (_joined(rest) if continued else rest)
         ]
-        if not self._version.checksum:
+        if not self.version.checksum:
             lines = self._familiar(lines)
-        readings, behind = self._sorted(filter(None, lines))
-        if not (readings or behind):
+        sent, behind = self._sorted(filter(None, lines))
+        if not (sent or behind):
             raise ChecksumError("no line of it can be read")
-        meters = tuple(self._add_meters(readings, behind)) if behind else ()
-        self._remember([] if continued or self._strange else raw, [None, *lines], readings)
+        meters = tuple(self._add_meters(sent, behind)) if behind else ()
+        self._remember([] if continued or self._strange else raw, [None, *lines], sent)
         self._doubted.clear()
-        for key, reading in readings.items():
+        for key, reading in sent.items():
             if _is_register(key.obis):
-                readings[key] = self._believed(key, reading, now)
-        self._derivation.add(readings, [meter.identity for meter in meters])
+                sent[key] = self._believed(key, reading, now)
+        readings = self._derivation.begin(sent, [meter.identity for meter in meters])
         # The same object for the same contents: whoever looks after them compares by identity.
         contents = self._telegram.contents
         if contents.keys != readings.keys() or contents.meters != meters:
@@ -268,7 +264,7 @@ class Decoder:
         for sent in _as_sent(body):
             raw = sent.splitlines(keepends=True)
             changed = self._changed(raw)
-            if not self._version.checksum:
+            if not self.version.checksum:
                 # m³ is the one place where a meter writes a byte that is not ASCII.
                 if sent.replace(b"m\xb3", b"").replace(b"m\xb0", b"").isascii():
                     return raw, changed, 0
