@@ -1,10 +1,14 @@
-"""An ESPHome with a serial proxy at a meter: the native API in plain text, over real TCP."""
+"""An ESPHome with a serial proxy at a meter: the native API, plain or encrypted, over real TCP."""
 
 import asyncio
+import base64
 from typing import Any, override
+from urllib.parse import quote
 
 from aioesphomeapi import api_pb2
 from aioesphomeapi.core import MESSAGE_TYPE_TO_PROTO
+from cryptography.exceptions import InvalidTag
+from noise.connection import NoiseConnection
 
 from .parts import Gateway
 
@@ -20,15 +24,18 @@ class ESPHome(Gateway):
 
     Attributes:
         name: the name of the serial proxy.
+        key: what the native API is encrypted with, in Base64, or "" where it is plain.
         settings: how a client has set the line: speed, data bits, parity.
         guests: how many are connected.
         asked: the messages that came, by kind.
         ignores: which messages it does not answer.
     """
 
-    def __init__(self, name: str = "p1") -> None:
+    def __init__(self, name: str = "p1", key: str = "") -> None:
         super().__init__()
         self.name = name
+        self.key = key
+        self._lines: dict[asyncio.StreamWriter, _Line] = {}
         self.settings: tuple[int, int, int] | None = None
         self.guests = 0
         self.asked = set[Any]()
@@ -37,30 +44,39 @@ class ESPHome(Gateway):
     @property
     def url(self) -> str:
         """Where serialx finds the proxy."""
-        return f"esphome://127.0.0.1:{self.port}/?port_name={self.name}"
+        key = f"&key={quote(self.key)}" if self.key else ""
+        return f"esphome://127.0.0.1:{self.port}/?port_name={self.name}{key}"
 
     @override
     def send(self, data: bytes) -> None:
         """Pass bytes on to the client that has asked for them."""
-        for start in range(0, len(data), _PIECE):
-            piece = data[start : start + _PIECE]
-            super().send(_packet(API.SerialProxyDataReceived(instance=0, data=piece)))
+        for client in self._clients:
+            for start in range(0, len(data), _PIECE):
+                piece = data[start : start + _PIECE]
+                self._lines[client].say(API.SerialProxyDataReceived(instance=0, data=piece))
 
     @override
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.guests += 1
+        line = _EncryptedLine(reader, writer, self.key) if self.key else _Line(reader, writer)
+        self._lines[writer] = line
         try:
-            while request := await _received(reader):
+            await line.begin()
+            while True:
+                request = await line.heard()
                 self.asked.add(type(request))
                 if isinstance(request, self.ignores):
                     continue
                 if answer := self._answer(request, writer):
-                    writer.write(_packet(answer))
+                    line.say(answer)
                 if isinstance(request, API.DisconnectRequest):
                     await writer.drain()
-                    return
+                    break
+        except asyncio.IncompleteReadError, _StrangerError:
+            pass
         finally:
             self.guests -= 1
+            del self._lines[writer]
 
     def _answer(self, request: Any, writer: asyncio.StreamWriter) -> Any:
         """Do what is asked, and return what to say to it, or None."""
@@ -90,38 +106,102 @@ class ESPHome(Gateway):
         """Begin or end to pass on what the meter sends; return what became of it."""
         if request_type == API.SERIAL_PROXY_REQUEST_TYPE_UNSUBSCRIBE:
             self._leave(writer)
-        elif self._clients:
+        elif self._clients and writer not in self._clients:
             return int(API.SERIAL_PROXY_STATUS_PORT_IN_USE)
-        else:
+        elif not self._clients:
             self._arrive(writer)
         return int(API.SERIAL_PROXY_STATUS_OK)
+
+
+class _StrangerError(Exception):
+    """A client speaks in another way, or has another key."""
+
+
+class _Line:
+    """A client over plain text: a zero, the length and the number stand before each message."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def begin(self) -> None:
+        """Agree on how to talk."""
+
+    def say(self, message: Any) -> None:
+        """Send a message."""
+        self._send(_NUMBERS[type(message)], message.SerializeToString())
+
+    async def heard(self) -> Any:
+        """Return the next message."""
+        number, body = await self._received()
+        return MESSAGE_TYPE_TO_PROTO[number].FromString(body)
+
+    def _send(self, number: int, body: bytes) -> None:
+        self._writer.write(b"\0" + _varint(len(body)) + _varint(number) + body)
+
+    async def _received(self) -> tuple[int, bytes]:
+        if await self._number() != 0:
+            self._writer.write(b"\0Bad indicator byte")
+            raise _StrangerError
+        length, number = await self._number(), await self._number()
+        return number, await self._reader.readexactly(length)
+
+    async def _number(self) -> int:
+        (byte,) = await self._reader.readexactly(1)
+        return byte if byte < 0x80 else byte - 0x80 + (await self._number() << 7)
+
+
+class _EncryptedLine(_Line):
+    """A client over Noise: a one and the length before what is encrypted, the rest within."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, key: str
+    ) -> None:
+        super().__init__(reader, writer)
+        self._noise = NoiseConnection.from_name("Noise_NNpsk0_25519_ChaChaPoly_SHA256")
+        self._noise.set_as_responder()
+        self._noise.set_psks(base64.b64decode(key))
+        self._noise.set_prologue(b"NoiseAPIInit\0\0")
+        self._noise.start_handshake()
+
+    @override
+    async def begin(self) -> None:
+        await self._frame()
+        self._send_frame(b"\1meter\0")
+        handshake = await self._frame()
+        try:
+            self._noise.read_message(handshake[1:])
+        except InvalidTag:
+            self._refuse("Handshake MAC failure")
+        self._send_frame(b"\0" + self._noise.write_message())
+
+    @override
+    def _send(self, number: int, body: bytes) -> None:
+        header = number.to_bytes(2) + len(body).to_bytes(2)
+        self._send_frame(self._noise.encrypt(header + body))
+
+    @override
+    async def _received(self) -> tuple[int, bytes]:
+        message = self._noise.decrypt(await self._frame())
+        return int.from_bytes(message[:2]), message[4:]
+
+    def _send_frame(self, content: bytes) -> None:
+        self._writer.write(b"\1" + len(content).to_bytes(2) + content)
+
+    async def _frame(self) -> bytes:
+        if await self._reader.readexactly(1) != b"\1":
+            self._refuse("Bad indicator byte")
+        return await self._reader.readexactly(int.from_bytes(await self._reader.readexactly(2)))
+
+    def _refuse(self, reason: str) -> None:
+        self._send_frame(b"\1" + reason.encode())
+        raise _StrangerError
 
 
 def _acknowledged(request_type: int, status: int = 0) -> Any:
     return API.SerialProxyRequestResponse(instance=0, type=request_type, status=status)
 
 
-def _packet(message: Any) -> bytes:
-    """Return a message as it goes over the line: a zero, length, number, and the message."""
-    body: bytes = message.SerializeToString()
-    return b"\0" + _varint(len(body)) + _varint(_NUMBERS[type(message)]) + body
-
-
 def _varint(number: int) -> bytes:
     low, high = number & 0x7F, number >> 7
     return bytes([low | 0x80]) + _varint(high) if high else bytes([low])
-
-
-async def _received(reader: asyncio.StreamReader) -> Any:
-    """Return the next message, or None at the end."""
-    try:
-        assert await _number(reader) == 0
-        length, number = await _number(reader), await _number(reader)
-        return MESSAGE_TYPE_TO_PROTO[number].FromString(await reader.readexactly(length))
-    except asyncio.IncompleteReadError:
-        return None
-
-
-async def _number(reader: asyncio.StreamReader) -> int:
-    (byte,) = await reader.readexactly(1)
-    return byte if byte < 0x80 else byte - 0x80 + (await _number(reader) << 7)
