@@ -2,15 +2,26 @@
 
 import asyncio
 import base64
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec
+import socket
+import sys
+from types import ModuleType, SimpleNamespace
 from typing import Any, override
+from unittest.mock import patch
 from urllib.parse import quote
 
 from aioesphomeapi import api_pb2
+from aioesphomeapi.client import APIClient
 from aioesphomeapi.core import MESSAGE_TYPE_TO_PROTO
 from cryptography.exceptions import InvalidTag
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import HomeAssistant
 from noise.connection import NoiseConnection
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from .parts import Gateway
+from .parts import Gateway, until
 
 # The messages are made at run time.
 API: Any = api_pb2
@@ -44,8 +55,18 @@ class ESPHome(Gateway):
     @property
     def url(self) -> str:
         """Where serialx finds the proxy."""
+        return self.address
+
+    @property
+    def address(self) -> str:
+        """Where serialx finds it by itself."""
         key = f"&key={quote(self.key)}" if self.key else ""
         return f"esphome://127.0.0.1:{self.port}/?port_name={self.name}{key}"
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nobody is connected who came for the meter."""
+        return self.guests == 0
 
     @override
     def send(self, data: bytes) -> None:
@@ -113,6 +134,83 @@ class ESPHome(Gateway):
         return int(API.SERIAL_PROXY_STATUS_OK)
 
 
+def _serial_proxy() -> Any:
+    """Return what Home Assistant's ESPHome opens `esphome-hass://` with.
+
+    It is the real one. The rest of that integration needs packages that are not here.
+    """
+    integration = "homeassistant.components.esphome"
+    spec = find_spec(integration)
+    assert spec
+    data: Any = ModuleType(f"{integration}.entry_data")
+    data.ESPHomeConfigEntry = ConfigEntry
+    with patch.dict(sys.modules, {integration: module_from_spec(spec), data.__name__: data}):
+        return import_module(f"{integration}.serial_proxy")
+
+
+_SERIAL_PROXY = _serial_proxy()
+
+
+class SharedESPHome(ESPHome):
+    """An ESPHome that Home Assistant's integration is connected to; others share its connection.
+
+    Attributes:
+        client: the connection.
+    """
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        super().__init__()
+        self.client = APIClient("127.0.0.1", self.port)
+        self._hass = hass
+        self._entry = MockConfigEntry(domain="esphome")
+        self._entry.add_to_hass(hass)
+        unregister = _SERIAL_PROXY.register_serialx_transport(hass.loop)
+        hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, unregister)
+
+    @property
+    @override
+    def url(self) -> str:
+        return str(_SERIAL_PROXY.build_url(self._entry.entry_id, self.name))
+
+    @property
+    @override
+    def is_left(self) -> bool:
+        return self.client.is_connected and self.guests == 1
+
+    @override
+    async def open(self, listening: socket.socket | None = None) -> None:
+        await super().open(listening)
+        if self._entry.state is ConfigEntryState.LOADED:
+            await self._connect()
+        else:
+            await self.load()
+
+    @override
+    async def close(self) -> None:
+        await super().close()
+        await until(lambda: not self.client.is_connected)
+
+    @override
+    async def __aexit__(self, *_: object) -> None:
+        await self.unload()
+        await super().__aexit__()
+
+    async def load(self) -> None:
+        """Load the entry."""
+        self.client = APIClient("127.0.0.1", self.port)
+        self._entry.runtime_data = SimpleNamespace(client=self.client)
+        await self._connect()
+        self._entry.mock_state(self._hass, ConfigEntryState.LOADED)
+
+    async def unload(self) -> None:
+        """Unload the entry, which hangs up."""
+        self._entry.mock_state(self._hass, ConfigEntryState.NOT_LOADED)
+        await self.client.disconnect()
+
+    async def _connect(self) -> None:
+        await self.client.connect(login=True, log_errors=False)
+
+
 class _StrangerError(Exception):
     """A client speaks in another way, or has another key."""
 
@@ -158,7 +256,7 @@ class _EncryptedLine(_Line):
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, key: str
     ) -> None:
         super().__init__(reader, writer)
-        self._noise = NoiseConnection.from_name("Noise_NNpsk0_25519_ChaChaPoly_SHA256")
+        self._noise = NoiseConnection.from_name(b"Noise_NNpsk0_25519_ChaChaPoly_SHA256")
         self._noise.set_as_responder()
         self._noise.set_psks(base64.b64decode(key))
         self._noise.set_prologue(b"NoiseAPIInit\0\0")

@@ -1,8 +1,11 @@
 """Through an ESPHome: the real serialx and aioesphomeapi, and a serial proxy over TCP."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import base64
+from collections.abc import AsyncIterator, Callable
+import logging
 import socket
+from urllib.parse import quote
 
 from aioesphomeapi.client import APIClient
 from aioesphomeapi.core import APIConnectionError
@@ -14,19 +17,35 @@ from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.models import Cause
 from custom_components.dsmr.reader import OPEN_TIMEOUT
 
-from .esphome import API, ESPHome
+from .esphome import API, ESPHome, SharedESPHome
 from .parts import edited, free_port, set_up, state_of, telegram_of, until
 
 AM550 = edited(telegram_of("iskra-am550"), o1_0_1_8_1="(002104.718*kWh)", o0_0_96_14_0="(0001)")
+PROMISE = 3
 TARIFF = "sensor.power_tariff"
-LOST = r"No telegrams from esphome://127\.0\.0\.1:\d+/: "
-BACK = r"Telegrams come from esphome://127\.0\.0\.1:\d+/ again"
+LOST = r"No telegrams from esphome(://127\.0\.0\.1:\d+/|-hass://esphome/\w+): "
+BACK = r"Telegrams come from esphome(://127\.0\.0\.1:\d+/|-hass://esphome/\w+) again"
+KEY = base64.b64encode(bytes(range(32))).decode()
+# It has a + in it.
+ANOTHER_KEY = base64.b64encode(bytes(range(220, 252))).decode()
+directly = pytest.mark.parametrize("proxy", ["plain", "encrypted"], indirect=True)
+encrypted = pytest.mark.parametrize("proxy", ["encrypted"], indirect=True)
+shared = pytest.mark.parametrize("proxy", ["shared"], indirect=True)
 
 
-@pytest.fixture
-async def proxy(socket_enabled: None) -> AsyncIterator[ESPHome]:
-    """An ESPHome at a meter."""
-    async with ESPHome() as proxy:
+@pytest.fixture(params=["plain", "encrypted", "shared"])
+async def proxy(
+    hass: HomeAssistant, socket_enabled: None, request: pytest.FixtureRequest
+) -> AsyncIterator[ESPHome]:
+    """An ESPHome at a meter, for each way to reach it."""
+    match request.param:
+        case "plain":
+            proxy = ESPHome()
+        case "encrypted":
+            proxy = ESPHome(key=KEY)
+        case "shared":
+            proxy = SharedESPHome(hass)
+    async with proxy:
         yield proxy
 
 
@@ -47,6 +66,7 @@ async def test_a_meter_is_read_and_its_line_set(
     await until(lambda: proxy.settings == settings)
     await hass.data[YAML_PORTS]["yaml"].stop()
     await proxy.disconnected()
+    await until(lambda: proxy.is_left)
 
 
 @pytest.mark.logs(LOST)
@@ -61,9 +81,9 @@ async def test_an_esphome_that_was_killed_mid_telegram_is_read_again(
     await proxy.close()
     await state_of(hass, TARIFF, "unavailable")
     reader = hass.data[YAML_PORTS]["yaml"].reader
-    await until(lambda: "Connect call failed" in reader.counters.last_cause)
+    await until(lambda: reader.cause is Cause.UNREACHABLE)
     await proxy.open()
-    async with proxy.sending(AM550):
+    async with proxy.sending(AM550), asyncio.timeout(PROMISE):
         await state_of(hass, TARIFF, "low")
     await hass.data[YAML_PORTS]["yaml"].stop()
 
@@ -72,12 +92,15 @@ async def test_an_esphome_that_was_killed_mid_telegram_is_read_again(
 async def test_a_proxy_that_the_esphome_does_not_have_is_told(
     hass: HomeAssistant, proxy: ESPHome, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await set_up(hass, {"port": f"{proxy.url} of the neighbour", "dsmr_version": 5})
+    url = proxy.url.replace("p1", "p1%20of%20the%20neighbour")
+    await set_up(hass, {"port": url, "dsmr_version": 5})
     reader = hass.data[YAML_PORTS]["yaml"].reader
-    await until(lambda: reader.cause is Cause.NO_SUCH_PORT and proxy.connections > 1)
+    await until(
+        lambda: reader.cause is Cause.NO_SUCH_PORT and proxy.asked > {API.DeviceInfoRequest}
+    )
     assert "Traceback" not in caplog.text
     await hass.data[YAML_PORTS]["yaml"].stop()
-    await until(lambda: proxy.guests == 0)
+    await until(lambda: proxy.is_left)
 
 
 @pytest.mark.logs(LOST + r".*\(another program has the port\)")
@@ -86,7 +109,7 @@ async def test_a_proxy_that_another_client_has_is_read_when_that_leaves(
     hass: HomeAssistant, proxy: ESPHome
 ) -> None:
     other, _ = await create_serial_connection(
-        hass.loop, asyncio.Protocol, proxy.url, baudrate=115200
+        hass.loop, asyncio.Protocol, proxy.address, baudrate=115200
     )
     await set_up(hass, {"port": proxy.url, "dsmr_version": 5})
     reader = hass.data[YAML_PORTS]["yaml"].reader
@@ -111,9 +134,25 @@ async def test_an_esphome_that_hangs_is_left_at_once(
     await until(lambda: API.SerialProxyRequest in proxy.asked)
     async with asyncio.timeout(2):
         await hass.data[YAML_PORTS]["yaml"].stop()
-        await until(lambda: proxy.guests == 0)
+        await until(lambda: proxy.is_left)
 
 
+@pytest.mark.logs(LOST + r".*\(the host can't be reached\)")
+@pytest.mark.logs(BACK)
+async def test_an_esphome_that_is_off_is_read_when_it_is_on(
+    hass: HomeAssistant, proxy: ESPHome
+) -> None:
+    await proxy.close()
+    await set_up(hass, {"port": proxy.url, "dsmr_version": 5})
+    reader = hass.data[YAML_PORTS]["yaml"].reader
+    await until(lambda: reader.cause is Cause.UNREACHABLE)
+    await proxy.open()
+    async with proxy.sending(AM550):
+        await state_of(hass, TARIFF, "low")
+    await hass.data[YAML_PORTS]["yaml"].stop()
+
+
+@directly
 @pytest.mark.logs(LOST + r".*\(the host can't be reached\)")
 @pytest.mark.logs(BACK)
 async def test_a_host_that_says_nothing_is_asked_again_soon(
@@ -136,6 +175,7 @@ async def test_a_host_that_says_nothing_is_asked_again_soon(
     await hass.data[YAML_PORTS]["yaml"].stop()
 
 
+@directly
 @pytest.mark.logs("Connection error occurred: .*Connect call failed")
 async def test_what_the_library_says_of_other_devices_is_said_still(
     hass: HomeAssistant, proxy: ESPHome
@@ -144,4 +184,82 @@ async def test_what_the_library_says_of_other_devices_is_said_still(
     await proxy.connected()
     with pytest.raises(APIConnectionError):
         await APIClient("127.0.0.1", free_port()).connect()
+    await hass.data[YAML_PORTS]["yaml"].stop()
+
+
+@encrypted
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        pytest.param(ANOTHER_KEY, "Invalid encryption key", id="another"),
+        pytest.param(KEY[:-4], "Malformed PSK", id="cut short"),
+        pytest.param("", "requires encryption", id="none"),
+    ],
+)
+@pytest.mark.logs(LOST + r".*\(the port can't be opened\)")
+async def test_a_key_that_is_not_that_of_the_esphome_is_told_once_and_given_away_nowhere(
+    hass: HomeAssistant, proxy: ESPHome, key: str, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.INFO, "asyncio")
+    url = proxy.address.partition("&")[0] + f"&key={key}"
+    await set_up(hass, {"port": url, "dsmr_version": 5})
+    reader = hass.data[YAML_PORTS]["yaml"].reader
+    await until(lambda: reader.cause is Cause.FAILED and proxy.connections > 2)
+    assert why in reader.counters.last_cause
+    await hass.data[YAML_PORTS]["yaml"].stop()
+    assert caplog.text.count("No telegrams from") == 1
+    assert "Traceback" not in caplog.text
+    forms = {key.rstrip("="), quote(key.rstrip("=")), key.replace("+", " ").rstrip("=")}
+    assert not {form for form in forms - {""} if form in caplog.text}
+
+
+@encrypted
+@pytest.mark.parametrize("key", [KEY, ANOTHER_KEY], ids=["plain letters", "with a plus"])
+@pytest.mark.parametrize("written", [str, quote], ids=["as it is", "escaped"])
+async def test_the_key_of_an_esphome_can_be_pasted_as_it_is(
+    hass: HomeAssistant, proxy: ESPHome, key: str, written: Callable[[str], str]
+) -> None:
+    proxy.key = key
+    url = proxy.address.partition("&")[0] + f"&key={written(key)}"
+    await set_up(hass, {"port": url, "dsmr_version": 5})
+    async with proxy.sending(AM550):
+        await state_of(hass, TARIFF, "low")
+    await hass.data[YAML_PORTS]["yaml"].stop()
+
+
+@encrypted
+@pytest.mark.logs(LOST + ".*Invalid encryption key")
+@pytest.mark.logs(BACK)
+async def test_an_esphome_that_gets_the_right_key_is_read(
+    hass: HomeAssistant, proxy: ESPHome
+) -> None:
+    url = proxy.url
+    proxy.key = ANOTHER_KEY
+    await set_up(hass, {"port": url, "dsmr_version": 5})
+    await until(lambda: proxy.connections > 2)
+    proxy.key = KEY
+    async with proxy.sending(AM550), asyncio.timeout(PROMISE):
+        await state_of(hass, TARIFF, "low")
+    await hass.data[YAML_PORTS]["yaml"].stop()
+
+
+@shared
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
+async def test_a_meter_waits_for_the_esphome_of_home_assistant(
+    hass: HomeAssistant, proxy: SharedESPHome
+) -> None:
+    await proxy.unload()
+    await set_up(hass, {"port": proxy.url, "dsmr_version": 5})
+    reader = hass.data[YAML_PORTS]["yaml"].reader
+    async with proxy.sending(AM550):
+        for _ in range(2):
+            await until(lambda: reader.cause is Cause.NOT_READY)
+            assert "is not loaded" in reader.counters.last_cause
+            await proxy.load()
+            async with asyncio.timeout(PROMISE):
+                await state_of(hass, TARIFF, "low")
+            await proxy.unload()
+            await state_of(hass, TARIFF, "unavailable")
     await hass.data[YAML_PORTS]["yaml"].stop()

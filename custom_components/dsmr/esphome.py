@@ -1,15 +1,18 @@
-"""How is an ESPHome left, and who says that it is gone?"""
+"""How is an ESPHome opened and left, and who says that it is gone?"""
 
 import asyncio
 from contextlib import suppress
 from contextvars import ContextVar
 import logging
+import re
 from typing import Any, override
 
 from serialx import BaseSerialTransport
 
 _is_here: ContextVar[bool] = ContextVar("_is_here", default=False)
 _TRANSPORTS: dict[str, type[BaseSerialTransport]] = {}
+_NOT_READY: dict[str, tuple[type[Exception], ...]] = {}
+_KEY = re.compile(r"(?<=[?&])(key|noise_psk)=[^&#]*")
 
 
 def _is_of_others(record: logging.LogRecord) -> bool:
@@ -24,7 +27,7 @@ def _is_of_others(record: logging.LogRecord) -> bool:
 # It is there where the ESPHome integration is.
 with suppress(ImportError):
     from aioesphomeapi.client import APIClient
-    from serialx.platforms.serial_esphome import ESPHomeSerialTransport
+    from serialx.platforms.serial_esphome import ESPHomeSerialTransport, InvalidSettingsError
 
     logging.getLogger("aioesphomeapi.connection").addFilter(_is_of_others)
 
@@ -37,6 +40,8 @@ with suppress(ImportError):
         @override
         async def _connect(self, **settings: Any) -> None:
             _is_here.set(True)
+            # A + that is written as such means a blank, and half of all keys have one.
+            settings["path"] = _KEY.sub(lambda key: key[0].replace("+", "%2B"), settings["path"])
             loop = asyncio.get_running_loop()
             async with asyncio.timeout(None) as limit:
                 due = settings["connect_timeout"]
@@ -61,8 +66,19 @@ with suppress(ImportError):
             self._call_protocol_connection_lost(exc)
 
     _TRANSPORTS["esphome"] = _Transport
+    # Home Assistant's ESPHome raises it where the entry in the URL is not loaded.
+    _NOT_READY["esphome-hass"] = (InvalidSettingsError,)
 
 
 def transport_of(url: str) -> type[BaseSerialTransport] | None:
     """Return with what serialx is to open a port, or None for what it takes by itself."""
-    return _TRANSPORTS.get(url.partition(":")[0].lower())
+    return _TRANSPORTS.get(_scheme(url))
+
+
+def not_ready_of(url: str) -> tuple[type[Exception], ...]:
+    """Return what is raised as long as something else has to come before a port can be opened."""
+    return _NOT_READY.get(_scheme(url), ())
+
+
+def _scheme(url: str) -> str:
+    return url.partition(":")[0].lower()

@@ -156,12 +156,12 @@ class Reader:
         self._queue = queue
         self._drain = drain
         self._decryption = self._decryption_as_of(self.version)
-        self._not_ready = not_ready
+        self._not_ready = (*not_ready, *esphome.not_ready_of(connection.url))
         self._failures: tuple[type[Exception], ...] = (
             OSError,
             SerialException,
             SilentError,
-            *not_ready,
+            *self._not_ready,
         )
         self._packets = RFXtrxPackets() if connection.rfxtrx else None
         self._plain = Framer()
