@@ -164,8 +164,6 @@ class SharedESPHome(ESPHome):
         self._hass = hass
         self._entry = MockConfigEntry(domain="esphome")
         self._entry.add_to_hass(hass)
-        unregister = _SERIAL_PROXY.register_serialx_transport(hass.loop)
-        hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, unregister)
 
     @property
     @override
@@ -196,7 +194,10 @@ class SharedESPHome(ESPHome):
         await super().__aexit__()
 
     async def load(self) -> None:
-        """Load the entry."""
+        """Load the entry, and the integration with the first one."""
+        if _SERIAL_PROXY._HASS_LOOP is None:
+            unregister = _SERIAL_PROXY.register_serialx_transport(self._hass.loop)
+            self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, unregister)
         self.client = APIClient("127.0.0.1", self.port)
         self._entry.runtime_data = SimpleNamespace(client=self.client)
         await self._connect()

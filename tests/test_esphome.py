@@ -187,14 +187,15 @@ async def test_what_the_library_says_of_other_devices_is_said_still(
     await hass.data[YAML_PORTS]["yaml"].stop()
 
 
-@encrypted
 @pytest.mark.parametrize(
-    ("key", "why"),
+    ("proxy", "key", "why"),
     [
-        pytest.param(ANOTHER_KEY, "Invalid encryption key", id="another"),
-        pytest.param(KEY[:-4], "Malformed PSK", id="cut short"),
-        pytest.param("", "requires encryption", id="none"),
+        pytest.param("encrypted", ANOTHER_KEY, "Invalid encryption key", id="another"),
+        pytest.param("encrypted", KEY[:-4], "Malformed PSK", id="cut short"),
+        pytest.param("encrypted", "", "requires encryption", id="none"),
+        pytest.param("plain", ANOTHER_KEY, "using plaintext", id="needless"),
     ],
+    indirect=["proxy"],
 )
 @pytest.mark.logs(LOST + r".*\(the port can't be opened\)")
 async def test_a_key_that_is_not_that_of_the_esphome_is_told_once_and_given_away_nowhere(
@@ -263,3 +264,18 @@ async def test_a_meter_waits_for_the_esphome_of_home_assistant(
             await proxy.unload()
             await state_of(hass, TARIFF, "unavailable")
     await hass.data[YAML_PORTS]["yaml"].stop()
+
+
+@pytest.mark.logs(LOST + r"ESPHome has not loaded yet \(what opens the port is not there yet\)")
+@pytest.mark.logs(BACK)
+async def test_a_meter_that_is_set_up_before_the_esphome_of_home_assistant_waits_for_it(
+    hass: HomeAssistant, socket_enabled: None
+) -> None:
+    proxy = SharedESPHome(hass)
+    await set_up(hass, {"port": proxy.url, "dsmr_version": 5})
+    reader = hass.data[YAML_PORTS]["yaml"].reader
+    await until(lambda: reader.cause is Cause.NOT_READY)
+    async with proxy, proxy.sending(AM550):
+        async with asyncio.timeout(PROMISE):
+            await state_of(hass, TARIFF, "low")
+        await hass.data[YAML_PORTS]["yaml"].stop()
