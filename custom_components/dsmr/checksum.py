@@ -9,6 +9,7 @@ gone through.
 """
 
 from array import array
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 
@@ -50,16 +51,23 @@ def _zeros(length: int) -> tuple[array[int], array[int]]:
     return low, high
 
 
-def crc16_of_change(before: bytes, after: bytes, behind: int) -> int:
-    """Return by what the checksum of a telegram changes when some of its bytes do, to be xored.
+def crc16_of_changes(
+    before: Sequence[bytes], after: Sequence[bytes], changed: Iterable[int], behind: Sequence[int]
+) -> int:
+    """Return by what the checksum of a telegram changes when some of its lines do, to be xored.
 
     Args:
-        before: the bytes.
-        after: as many bytes that come in their place.
-        behind: how many bytes stand behind them.
+        before: the lines.
+        after: as many lines, each as long as the one in whose place it comes.
+        changed: which of them differ.
+        behind: how many bytes stand behind each.
     """
-    differing = (int.from_bytes(before) ^ int.from_bytes(after)).to_bytes(len(before))
-    begun = differing.rstrip(b"\0")
-    crc = crc16(begun.lstrip(b"\0"))
-    low, high = _zeros(behind + len(differing) - len(begun))
-    return low[crc & 0xFF] ^ high[crc >> 8]
+    change = 0
+    for index in changed:
+        line = before[index]
+        differing = int.from_bytes(line) ^ int.from_bytes(after[index])
+        begun = differing.to_bytes(len(line)).rstrip(b"\0")
+        crc = crc16(begun.lstrip(b"\0"))
+        low, high = _zeros(behind[index] + len(line) - len(begun))
+        change ^= low[crc & 0xFF] ^ high[crc >> 8]
+    return change

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -125,19 +125,27 @@ class DSMR:
         if previous is None or previous.contents is not telegram.contents:
             for callback in self._contents_listeners[:]:
                 self._call(callback, telegram.contents)
-        now, readings = _now(), telegram.readings
+        readings = telegram.readings
         if previous is None:
+            now = _now()
             for listener in everyone:
                 self._tell(listener, readings.get(listener.key), now)
             return
         # Telegrams between the two may have been dropped, and a listener may have raised.
         follows = telegram.earlier is previous.readings and not self._is_untold
         self._is_untold = False
-        listeners, waiting = self._listeners, self._waiting
-        for key in telegram.changed if follows else list(listeners):
-            for listener in listeners.get(key, ()):
-                # Not before somebody listens: what follows from lines is made when it is asked for.
-                reading = readings.get(key)
+        listeners = self._listeners
+        if follows:
+            # What follows from lines is made when it is asked for: only where somebody listens.
+            self._compare({key: readings[key] for key in telegram.changed if key in listeners})
+        else:
+            self._compare({key: readings.get(key) for key in listeners})
+
+    def _compare(self, readings: Mapping[ReadingKey, Reading | None]) -> None:
+        """Tell those of whose reading another one was told, now or when they are due."""
+        now, waiting = _now(), self._waiting
+        for key, reading in readings.items():
+            for listener in self._listeners[key]:
                 if reading == listener.told:
                     waiting.pop(listener, None)
                 elif listener.due <= now or _moved(listener, reading):

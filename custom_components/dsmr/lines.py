@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from decimal import Decimal
 import re
 from typing import NamedTuple
@@ -19,7 +19,7 @@ _REFERENCE = re.compile(r"(\d+)-(\d+):(\d+)[.:](\d+\.\d+)(?:[*.]\d+)?[ ]*")
 
 # Lines of which nothing changes but the number, or the minutes and seconds of the hour.
 _NUMBER = re.compile(rb"([^(]+\()\d+(?:\.\d*)?(\*(\w+)\)\s*)")
-_TIME = re.compile(rb"([^(]+\(\d{8})(\d\d)(\d\d)([SW]?\)\s*)")
+_TIME = re.compile(rb"([^(]+\(\d{8})\d{4}([SW]?\)\s*)")
 
 # What may be a part of a meter's identifier, which is for no log, where the line was damaged.
 _IDENTIFIER = re.compile(r"[0-9A-Fa-f]{6,}")
@@ -43,8 +43,9 @@ class Line(NamedTuple):
         reading: its value.
         error: why it can't be read, or "".
         odd: where it is counted that it can't be read or that no specification knows it, or None.
-        again: reads a later line that differs by its number alone, or its minutes and seconds, and
-            returns None for another one; or None for a line of which not only that changes.
+        again: reads a later line that is this one but for its digits, and returns None where more
+            of those changed than the number's, or the minutes and seconds; or None for a line of
+            which not only that changes.
     """
 
     channel: int
@@ -153,8 +154,7 @@ def _again(raw: bytes, reading: Reading) -> _Again | None:
         # In another unit than the one for its quantity, a number is not the value.
         return _number_again(line[1], line[2], unit) if line[3].decode() == unit else None
     if isinstance(value, datetime) and (line := _TIME.fullmatch(raw)):
-        hour = value - timedelta(minutes=int(line[2]), seconds=int(line[3]))
-        return _time_again(line[1], line[4], hour)
+        return _time_again(line[1], line[2], value)
     return None
 
 
@@ -162,23 +162,20 @@ def _number_again(start: bytes, end: bytes, unit: str | None) -> _Again:
     begins, ends = len(start), -len(end)
 
     def read(raw: bytes) -> Reading | None:
-        number = raw[begins:ends]
-        if start + number + end == raw and number.replace(b".", b"", 1).isdigit():
-            return Reading(Decimal(number.decode()), unit)
+        if raw.startswith(start):
+            return Reading(Decimal(raw[begins:ends].decode()), unit)
         return None
 
     return read
 
 
-def _time_again(start: bytes, end: bytes, hour: datetime) -> _Again:
+def _time_again(start: bytes, end: bytes, earlier: datetime) -> _Again:
     begins, ends = len(start), -len(end)
 
     def read(raw: bytes) -> Reading | None:
-        time = raw[begins:ends]
-        if start + time + end == raw and time.isdigit():
-            minute, second = divmod(int(time), 100)
-            if minute < 60 and second < 60:
-                return Reading(hour + timedelta(minutes=minute, seconds=second))
+        minute, second = divmod(int(raw[begins:ends]), 100)
+        if raw.startswith(start) and minute < 60 and second < 60:
+            return Reading(earlier.replace(minute=minute, second=second))
         return None
 
     return read

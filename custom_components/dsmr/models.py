@@ -140,8 +140,7 @@ class Connected:
     """The port is open."""
 
 
-@dataclass(frozen=True, slots=True)
-class TelegramReceived:
+class TelegramReceived(NamedTuple):
     """A telegram passed all checks."""
 
     telegram: Telegram
