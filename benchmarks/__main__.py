@@ -15,6 +15,7 @@ from .subject import SUBJECTS, configured
 
 DAY = 86_400
 _OPTIONS = (60, 30, 10, 5, 0)
+_BLOCKS = 5
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,14 +44,11 @@ def main(arguments: Sequence[str]) -> int:
 async def _measured(*, quick: bool) -> dict[str, Any]:
     """Return all figures, each as `report` takes it."""
     rounds, telegrams = (1, 500) if quick else (3, 2000)
-    found: dict[str, Any] = {"processor": {subject: [] for subject in SUBJECTS}}
+    found: dict[str, Any] = {"processor": {sensors: [] for sensors in processor.SENSORS}}
     for number in range(rounds):
-        same: list[str] = []
-        for subject in reversed(SUBJECTS):
-            _say(f"processor time, round {number + 1} of {rounds}, {subject}")
-            measured = await processor.measure(subject, telegrams, same)
-            found["processor"][subject].append(measured)
-            same = measured["entities"]
+        for sensors, measured in found["processor"].items():
+            _say(f"processor time, round {number + 1} of {rounds}, {sensors}")
+            measured.append(await processor.measure(sensors, _BLOCKS, telegrams // 2))
     _say("latency")
     found["latency"] = {
         subject: await latency.measure(subject, telegrams // 4) for subject in SUBJECTS

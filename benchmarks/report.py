@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from demo.home import REPOSITORY
 
-from .processor import ALL, DEFAULT_OPTIONS, EVERY_CHANGE, SAME
+from .processor import ALL, DEFAULT_OPTIONS, EVERY_CHANGE, SAME, SENSORS
 from .subject import SUBJECTS
 
 PAGE: Final = REPOSITORY / "docs" / "performance.md"
@@ -24,10 +24,10 @@ def text(found: dict[str, Any]) -> str:
     sections = {
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "processor": _table(
-            ("", "ours", "built-in", "built-in / ours, round by round"), _processor(found)
+            ("", "ours", "built-in", "built-in / ours, block by block"), _processor(found)
         ),
-        "ours": str(len(found["processor"]["ours"][0]["entities"])),
-        "same": str(len(found["processor"]["ours"][0]["same"])),
+        "ours": str(found["processor"][ALL][0]["entities"]["ours"]),
+        "same": str(found["processor"][SAME][0]["entities"]["ours"]),
         "latency": _table(("", "median", "99th percentile", "changes"), _latency(found)),
         "days": _table(
             (
@@ -63,14 +63,15 @@ def write(found: dict[str, Any], page: str) -> None:
 
 
 def _processor(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    for sensors, case in product((SAME, ALL), (EVERY_CHANGE, DEFAULT_OPTIONS)):
-        ours, theirs = ([each[sensors][case] for each in found["processor"][s]] for s in SUBJECTS)
+    for sensors, case in product(SENSORS, (EVERY_CHANGE, DEFAULT_OPTIONS)):
+        rounds = [measured[case] for measured in found["processor"][sensors]]
+        ours, theirs = ([cost for each in rounds for cost in each[s]] for s in SUBJECTS)
         ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
         yield (
             f"{case}, {sensors}",
-            _spread(ours, "ms"),
-            _spread(theirs, "ms"),
-            _spread(ratios, "times"),
+            _middle(ours, "ms"),
+            _middle(theirs, "ms"),
+            _middle(ratios, "times"),
         )
 
 
@@ -114,6 +115,12 @@ def _scale(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
             f"{row['memory'] / 2**20:.1f} MiB",
             f"{1000 * longest:.1f} ms" if longest else "below 1 ms",
         )
+
+
+def _middle(values: Iterable[float], unit: str) -> str:
+    """Return the median and between what half of the values lie."""
+    low, middle, high = quantiles(values, n=4)
+    return f"{middle:.3f} {unit} ({low:.3f} to {high:.3f})"
 
 
 def _spread(values: Iterable[float], unit: str) -> str:
