@@ -328,11 +328,9 @@ def _is_register(obis: str) -> bool:
     return obis == MBUS_READING or ".8." in obis
 
 
-def _as_sent(body: bytes) -> Iterator[bytes]:
-    """Yield what came, and what the meter sent if a gateway has put something in."""
-    yield body
-    if b"\xff" in body:
-        yield _TELNET.sub(b"", body)
+def _as_sent(body: bytes) -> tuple[bytes, ...]:
+    """Return what came, and what the meter sent if a gateway has put something in."""
+    return (body, _TELNET.sub(b"", body)) if b"\xff" in body else (body,)
 
 
 def _joined(lines: list[bytes]) -> Iterator[bytes]:
