@@ -9,7 +9,7 @@ from weakref import ref
 
 import pytest
 
-from custom_components.dsmr.dispatcher import DSMR, Unsubscribe
+from custom_components.dsmr.dispatcher import DSMR, TOGETHER, Unsubscribe
 from custom_components.dsmr.models import (
     ELECTRICITY,
     Connected,
@@ -391,6 +391,23 @@ def test_the_first_telegram_after_a_reconnection_is_told_at_once_and_completely(
     run(test())
 
 
+def test_what_is_due_soon_is_told_with_what_is_due_now() -> None:
+    async def test() -> None:
+        async with Dispatching() as port:
+            power, energy, tariff = (port.listen(key) for key in (POWER, ENERGY, TARIFF))
+            await port.send({POWER: "0.461", ENERGY: None, TARIFF: None})
+            await passed(30 * TOGETHER)
+            await port.send({POWER: "0.461", ENERGY: "1", TARIFF: None})
+            await passed(1)
+            await port.send({POWER: "0.461", ENERGY: "1", TARIFF: "1"})
+            await passed(1)
+            await port.send({POWER: "0.462", ENERGY: "2", TARIFF: "2"})
+            await passed(30)
+            assert [told[-1][0] for told in (power, energy, tariff)] == [30, 30, 34]
+
+    run(test())
+
+
 @pytest.mark.logs("Unexpected error in ")
 def test_each_loss_is_told_to_who_asks_for_losses() -> None:
     def stumble(_: None) -> None:
@@ -438,7 +455,7 @@ def test_a_listener_that_raises_costs_nobody_else_anything(
             await passed(1)
             await port.send({POWER: "0.601", ENERGY: "2"})
             await passed(29)
-            assert power[2:] == [(31, Decimal("0.601"))]
+            assert power[2:] == [(30, Decimal("0.601"))]
             assert port.dsmr.errors >= 2
             assert energy[1:] == [(30, Decimal(2))]
             await port.disconnect()

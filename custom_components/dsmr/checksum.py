@@ -51,6 +51,17 @@ def _zeros(length: int) -> tuple[array[int], array[int]]:
     return low, high
 
 
+@lru_cache(maxsize=2048)
+def _crc16_before(data: bytes, zeros: int) -> int:
+    """Return the checksum of bytes that so many zeros follow.
+
+    Digits differ by few values, and mostly the last two do: most of the time it is known.
+    """
+    crc = crc16(data)
+    low, high = _zeros(zeros)
+    return low[crc & 0xFF] ^ high[crc >> 8]
+
+
 def crc16_of_changes(
     before: Sequence[bytes], after: Sequence[bytes], changed: Iterable[int], behind: Sequence[int]
 ) -> int:
@@ -67,7 +78,5 @@ def crc16_of_changes(
         line = before[index]
         differing = int.from_bytes(line) ^ int.from_bytes(after[index])
         begun = differing.to_bytes(len(line)).rstrip(b"\0")
-        crc = crc16(begun.lstrip(b"\0"))
-        low, high = _zeros(behind[index] + len(line) - len(begun))
-        change ^= low[crc & 0xFF] ^ high[crc >> 8]
+        change ^= _crc16_before(begun.lstrip(b"\0"), behind[index] + len(line) - len(begun))
     return change

@@ -12,6 +12,9 @@ from .models import Contents, Disconnected, Event, Reading, ReadingKey, Telegram
 
 type Unsubscribe = Callable[[], None]
 
+TOGETHER: Final = 0.1
+"""Of the time for which a reading may wait: what is due so soon is told with what is due now."""
+
 # What was told last to a listener that raised: no telegram has it.
 _UNTOLD: Final = Reading(None, "told to nobody")
 
@@ -176,8 +179,10 @@ class DSMR:
     def _tell_due(self, now: float) -> None:
         self._timer = None
         readings = self.telegram.readings if self.telegram else {}
+        # One after the other they cost much less than each by itself.
+        soon = now + self._time_between_update * TOGETHER
         for listener in list(self._waiting):
-            if listener.due <= now:
+            if listener.due <= soon:
                 self._tell(listener, readings.get(listener.key), _now())
         if self._waiting:
             self._schedule(min(listener.due for listener in self._waiting))

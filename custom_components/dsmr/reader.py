@@ -100,6 +100,10 @@ class _Fruitless:
     damaged: bool = False
     sealed: bool = False
 
+    def forget(self) -> None:
+        """Begin anew."""
+        self.bytes = self.damaged = self.sealed = False
+
 
 class Reader:
     """Keeps a P1 port open and puts what happens there on a queue.
@@ -207,7 +211,7 @@ class Reader:
                 self._unexpected(f"while reading {self.connection.name}", error)
                 self._lost(Cause.UNEXPECTED, error)
             self._tell(Disconnected())
-            self._fruitless = _Fruitless()
+            self._fruitless.forget()
             if self.counters.telegrams > telegrams:
                 pause = FIRST_RETRY
             await asyncio.sleep(min(pause, self._longest_retry))
@@ -382,7 +386,8 @@ class Reader:
             self._unexpected(f"in a telegram from {self.connection.name}", error)
         else:
             if version is self.version or self._is_open_to_all:
-                self._settle(version, decoder)
+                if self._search is not None or version is not self.version:
+                    self._settle(version, decoder)
                 self._passed(telegram, now)
             else:
                 self._fruitless.damaged = True
@@ -422,7 +427,7 @@ class Reader:
         # A pause in which telegrams were damaged is not one that the meter makes.
         is_pause = self._unread < 1.2 * len(self.heard[-1][1])
         self._unread = 0
-        self._fruitless = _Fruitless()
+        self._fruitless.forget()
         if self.telegram_at is not None and now > self.telegram_at and is_pause:
             self._gaps.append(now - self.telegram_at)
         self.telegram_at = self._waiting_since = self._doubt_since = now
