@@ -106,6 +106,8 @@ class Port:
         self.decoding_fails = self.showing_fails = False
         self.mistaken = ""
         self.is_sending = False
+        # States that are written while telegrams are sent: before these are noted.
+        self._unseen: list[Event[EventStateChangedData]] | None = None
         self.healthy_since: float | None = None
         self._anew_at = 0.0
         self._sensors: dict[str, str] = {}
@@ -169,13 +171,14 @@ class Port:
             return
         counters = p1_port.reader.counters
         read, dropped = counters.telegrams, counters.dropped
-        self.is_sending = True
+        self.is_sending, self._unseen = True, []
         self.line.send(b"".join(telegrams))
         self.is_sending = False
         read, dropped = counters.telegrams - read, counters.dropped - dropped
         self.record.lost["queue full"] += dropped
         if read:
             self.record.passes(read - dropped, self.healthy_since)
+        self._see_states()
         if self.decoding_fails:
             self.record.lost["mistake in decoding"] += len(telegrams) - read
         elif read != len(telegrams):
@@ -201,13 +204,20 @@ class Port:
     def _send_damaged(self, data: bytes) -> None:
         p1_port = self.p1_port
         assert p1_port
-        before = p1_port.reader.counters.telegrams
+        before, self._unseen = p1_port.reader.counters.telegrams, []
         self.line.send(data)
         # Some damage is where no telegram is; and versions without a checksum do not see it all.
         if p1_port.reader.counters.telegrams > before:
             self.record.passes(1, self.healthy_since)
         else:
             self.record.lost["damaged on the way"] += 1
+        self._see_states()
+
+    def _see_states(self) -> None:
+        """Look at the states that were written while telegrams were sent."""
+        states, self._unseen = self._unseen or [], None
+        for event in states:
+            self._see(event)
 
     def _look_up_sensors(self) -> None:
         """Find out which entities show which lines."""
@@ -224,7 +234,13 @@ class Port:
 
     @callback
     def state_changed(self, event: Event[EventStateChangedData]) -> None:
-        """Look at a state that was written."""
+        """Look at a state that was written, when it is noted what was sent."""
+        if self._unseen is None:
+            self._see(event)
+        else:
+            self._unseen.append(event)
+
+    def _see(self, event: Event[EventStateChangedData]) -> None:
         new, entity_id = event.data["new_state"], event.data["entity_id"]
         if new is None or event.data["old_state"] is None:
             self._look_up_sensors()
