@@ -1,5 +1,6 @@
 """Text from the meter is text: in the log, in states, in attributes and in diagnostics."""
 
+from collections import deque
 from datetime import UTC
 import json
 import logging
@@ -12,13 +13,25 @@ from homeassistant.helpers.json import ExtendedJSONEncoder
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.dsmr import derivation
 from custom_components.dsmr.diagnostics import async_get_config_entry_diagnostics
+from custom_components.dsmr.dispatcher import DSMR
 from custom_components.dsmr.lines import LineReader
-from custom_components.dsmr.models import Counters
+from custom_components.dsmr.models import (
+    ELECTRICITY,
+    Connection,
+    Counters,
+    Event,
+    ReadingKey,
+)
+from custom_components.dsmr.obis import NET_POWER
+from custom_components.dsmr.reader import Reader
+from custom_components.dsmr.telegram import Decoder
 from custom_components.dsmr.versions import VERSIONS
 
+from .clock import run
 from .meter.wire import telegram
-from .parts import Gateway, state_of, telegram_of
+from .parts import Gateway, edited, state_of, telegram_of
 
 LONGEST = 255
 """Characters of the longest text that is shown anywhere; Home Assistant allows a state no more."""
@@ -123,6 +136,43 @@ async def test_what_a_meter_writes_is_text_wherever_it_is_shown(
             assert_harmless(record.getMessage(), "log", 2 * LONGEST)
     assert SERIAL not in caplog.text
     assert bytes.fromhex(SERIAL).decode() not in caplog.text
+
+
+@pytest.mark.logs("Unexpected error in a telegram from socket://192.0.2.1:2001")
+@pytest.mark.logs("Unexpected error in what follows from a telegram")
+@pytest.mark.logs("Unexpected error in <function")
+def test_nothing_of_a_telegram_is_in_the_log_that_an_unforeseen_error_quotes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    quoted = f"0-0:96.1.1({SERIAL})\x1b[2J{'x' * 100_000}"
+
+    def stumble(*_: object) -> Any:
+        raise LookupError(quoted)
+
+    key = ReadingKey(ELECTRICITY, NET_POWER)
+    queue: deque[Event] = deque()
+    dsmr = DSMR(queue, 0)
+    dsmr.listen(key, stumble, None)
+    decoder = Decoder(VERSIONS["5"], UTC, Counters())
+    reader = Reader(Connection("socket://192.0.2.1:2001", 30), decoder, queue, dsmr.drain)
+    frame = telegram_of("iskra-am550")
+    _, *rest = derivation._RULES[NET_POWER]
+    monkeypatch.setitem(derivation._RULES, NET_POWER, (stumble, *rest))
+
+    async def hear() -> None:
+        reader.received(frame)
+        monkeypatch.setattr(LineReader, "read", stumble)
+        reader.received(edited(frame, o1_0_1_7_0="(0.461*kW)"))
+
+    run(hear())
+    said = [record.getMessage() for record in caplog.records if "Unexpected" in record.getMessage()]
+    assert len(said) == 3
+    for text in said:
+        assert "stumble" in text
+        assert "LookupError" in text
+        assert SERIAL not in text
+        assert "\x1b" not in text
+        assert len(text) < 5000
 
 
 @pytest.mark.logs("The meter's line '0-1:96.x.0\\(…\\)' can't be read")

@@ -26,6 +26,7 @@ from .obis import (
     POWER_IMPORTED,
     TELEGRAM_TIME,
 )
+from .privacy import trace_of
 
 QUARTER_HOUR: Final = 900
 """Seconds over which Belgian meters average demand (e-MUCS P1 2.1.1)."""
@@ -214,7 +215,7 @@ class Derivation:
         self._counters.errors += 1
         if rule not in self._failed:
             self._failed.add(rule)
-            LOGGER.error("Unexpected error in what follows from a telegram", exc_info=error)
+            LOGGER.error("Unexpected error in what follows from a telegram: %s", trace_of(error))
 
 
 class _Flow:

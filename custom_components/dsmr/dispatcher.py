@@ -9,6 +9,7 @@ from typing import Final
 
 from .const import LOGGER
 from .models import Contents, Disconnected, Event, Reading, ReadingKey, Telegram, TelegramReceived
+from .privacy import trace_of
 
 type Unsubscribe = Callable[[], None]
 
@@ -206,12 +207,12 @@ class DSMR:
         """Call back, and return whether that went well. An error is logged once for each."""
         try:
             callback(value)
-        except Exception:
+        except Exception as error:
             # One listener's error must not cost the others their value.
             self.errors += 1
             if callback not in self._failed:
                 self._failed.add(callback)
-                LOGGER.exception("Unexpected error in %s", callback)
+                LOGGER.error("Unexpected error in %s: %s", callback, trace_of(error))
             return False
         return True
 

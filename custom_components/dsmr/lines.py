@@ -11,6 +11,7 @@ from .const import LOGGER
 from .line import read_message, reader_of
 from .models import ELECTRICITY, Counters, OddLine, Reading, ReadingKey
 from .obis import MBUS_READING, MBUS_READINGS, MESSAGES, MONTH_END, PEAKS, RELAY
+from .privacy import without_identifiers
 from .versions import OTHERS, Version
 
 # An OBIS reference A-B:C.D.E, with or without a *F; the groups in parentheses follow. The examples
@@ -21,8 +22,6 @@ _REFERENCE = re.compile(r"(\d+)-(\d+):(\d+)[.:](\d+\.\d+)(?:[*.]\d+)?[ ]*")
 _NUMBER = re.compile(rb"([^(]+\()\d+(?:\.\d*)?(\*(\w+)\)\s*)")
 _TIME = re.compile(rb"([^(]+\(\d{8})\d{4}([SW]?\)\s*)")
 
-# What may be a part of a meter's identifier, which is for no log, where the line was damaged.
-_IDENTIFIER = re.compile(r"[0-9A-Fa-f]{6,}")
 # Lines of noise that are named in the log, each once; afterwards they are only counted.
 _MOST_LOGGED = 20
 # Lines that are counted each by itself: one whose very reference is damaged is another each time.
@@ -132,7 +131,8 @@ class LineReader:
         line = reference or text[:40]
         if line not in self._logged and len(self._logged) < _MOST_LOGGED:
             self._logged.add(line)
-            said = (_IDENTIFIER.sub("…", part) for part in (line, reason))
+            # The line may be that of an identifier, and damaged.
+            said = map(without_identifiers, (line, reason))
             LOGGER.warning("The meter's line %r can't be read: %s", *said)
         odd = self._odd(reference, text, reason)
         return Line(0, ReadingKey(ELECTRICITY, line), Reading(None), reason, odd)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import errno
 from heapq import nsmallest
 from statistics import median_low
-import traceback
 from typing import override
 
 from serialx import SerialException, UnsupportedSetting, create_serial_connection
@@ -29,6 +28,7 @@ from .models import (
     Telegram,
     TelegramReceived,
 )
+from .privacy import trace_of
 from .telegram import ChecksumError, Decoder
 from .versions import OTHERS, SerialSettings, Version
 
@@ -474,7 +474,7 @@ class Reader:
         if (kind := (where, type(error))) in self._said:
             return
         self._said.add(kind)
-        trace = self.connection.without_secrets("".join(traceback.format_exception(error)))
+        trace = trace_of(error, self.connection.without_secrets)
         LOGGER.error("Unexpected error %s: %s", where, trace)
 
     def _tell(self, event: Event) -> None:
