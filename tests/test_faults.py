@@ -17,7 +17,7 @@ from custom_components.dsmr.derivation import Derivation
 from custom_components.dsmr.framing import LIMIT, Framer
 from custom_components.dsmr.lines import LineReader
 from custom_components.dsmr.models import ELECTRICITY, Cause, Counters, ReadingKey
-from custom_components.dsmr.obis import NET_POWER, POWER_IMPORTED
+from custom_components.dsmr.obis import MBUS_READING, NET_POWER, POWER_IMPORTED
 from custom_components.dsmr.reader import SHORTEST_SILENCE
 from custom_components.dsmr.registers import Register
 from custom_components.dsmr.telegram import Decoder
@@ -210,6 +210,19 @@ def test_a_log_of_power_failures_in_each_telegram_takes_no_memory() -> None:
 
     # What dsmr_parser's own way keeps of a thousand is 100 KiB and more.
     assert held_after(another_thousand) < 10_000
+
+
+def test_a_line_that_damages_identifiers_takes_no_memory_where_there_is_no_checksum() -> None:
+    decoder = Decoder(VERSIONS["2.2"], UTC, Counters())
+    sent = telegram_of("iskra-me382")
+
+    def damaged(numbers: range) -> None:
+        for number in numbers:
+            decoder.decode(sent.replace(b"(3238303039", b"(3%09d" % number), 0)
+
+    damaged(range(1000))
+    assert held_after(lambda: damaged(range(1000, 3000))) < 100_000
+    assert MBUS_READING in {key.obis for key in decoder.decode(sent, 0).readings}
 
 
 @pytest.mark.logs("The meter's line '.*' can't be read")

@@ -37,6 +37,10 @@ _TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa])", re.DOTALL)
 LEFT: Final = timedelta(days=30)
 """How much earlier than another one a meter was last read that is not read any more."""
 
+MOST_METERS: Final = 50
+"""M-Bus meters of which something is remembered, several times what any port has. Where there is no
+checksum, damage makes one now and then, each time another."""
+
 _MBUS_TYPES = frozenset(MBusType)
 # The lines that say which meters there are.
 _METERS = frozenset({MBUS_TYPE, *MBUS_IDENTIFIERS})
@@ -161,6 +165,8 @@ class Decoder:
 
     def _read(self, raw: list[bytes], now: float) -> Telegram:
         """Read all lines."""
+        if len(self._seen) > MOST_METERS:
+            self._forget()
         header, *rest = raw
         continued = any(line.startswith(b"(") for line in rest)
         lines = [
@@ -184,6 +190,12 @@ class Decoder:
         if contents.keys != readings.keys() or contents.meters != meters:
             contents = Contents(frozenset(readings), meters)
         return Telegram(printable(header[1:].decode("ascii", "replace")), readings, contents)
+
+    def _forget(self) -> None:
+        """Forget what earlier telegrams said of the meters, as at the start."""
+        self._seen.clear()
+        self._registers.clear()
+        self._derivation = Derivation(self.counters)
 
     def _familiar(self, lines: list[Line | None]) -> list[Line | None]:
         """Return the lines without those of references that come for the first time.
