@@ -15,7 +15,7 @@ from custom_components.dsmr.models import (
     ReadingKey,
     Telegram,
 )
-from custom_components.dsmr.obis import FLOW
+from custom_components.dsmr.obis import FLOW, MBUS_READING
 from custom_components.dsmr.telegram import ChecksumError, Decoder
 from custom_components.dsmr.versions import VERSIONS
 
@@ -342,6 +342,26 @@ def test_a_first_telegram_that_was_damaged_does_not_cost_the_next_one() -> None:
     meter = Meter("2.2")
     meter.says(b"/ISK5\r\n\r\n1-0:9.9.9(1)\r\n!\r\n")
     assert meter.says(me382).contents.keys == Meter("2.2").says(me382).contents.keys
+
+
+def test_a_gas_meter_whose_identifier_was_damaged_once_is_no_other_meter() -> None:
+    me382 = telegram_of("iskra-me382")
+    other = me382.replace(b"(08321.604)", b"(08321.704)")
+    damaged = other.replace(b"0-1:96.1.0(32383030", b"0-1:96.1.0(32383130")
+    of_water = other.replace(b"0-1:24.1.0(3)", b"0-1:24.1.0(7)")
+    meter = Meter("2.2")
+    whole = meter.says(me382)
+    (gas,) = whole.contents.meters
+    for telegram in (damaged, me382, of_water, me382, damaged, of_water, damaged, me382):
+        said = meter.says(telegram)
+        assert said.contents == whole.contents
+        # What may be another meter's is not shown as its.
+        assert said.readings[ReadingKey(gas.identity, MBUS_READING)].value == Decimal("8321.604")
+    # One that comes again is another meter.
+    meter.says(damaged)
+    (replacing,) = meter.says(damaged).contents.meters
+    assert replacing.identifier == gas.identifier.replace("32383030", "32383130")
+    assert meter.says(damaged).readings[ReadingKey(replacing.identity, MBUS_READING)].value
 
 
 def test_one_device_that_measures_heat_and_cold_is_two_meters_wherever_they_are() -> None:

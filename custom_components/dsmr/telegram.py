@@ -37,10 +37,6 @@ _TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa])", re.DOTALL)
 LEFT: Final = timedelta(days=30)
 """How much earlier than another one a meter was last read that is not read any more."""
 
-MOST_METERS: Final = 50
-"""M-Bus meters of which something is remembered, several times what any port has. Where there is no
-checksum, damage makes one now and then, each time another."""
-
 _MBUS_TYPES = frozenset(MBusType)
 # The lines that say which meters there are.
 _METERS = frozenset({MBUS_TYPE, *MBUS_IDENTIFIERS})
@@ -75,6 +71,8 @@ class Decoder:
         # Where there is no checksum: what the meter sends, and what has come once.
         self._references: set[tuple[int, ReadingKey]] = set()
         self._strange: set[tuple[int, ReadingKey]] = set()
+        # There too: the M-Bus meters that have come once in the place of another one.
+        self._strangers: set[tuple[MBusType, str]] = set()
         self._derivation = Derivation(counters)
         # The last telegram: when it came, its checksum, its lines as they came, how long they are,
         # how many bytes stand behind each, and what each says of whose reading.
@@ -165,8 +163,6 @@ class Decoder:
 
     def _read(self, raw: list[bytes], now: float) -> Telegram:
         """Read all lines."""
-        if len(self._seen) > MOST_METERS:
-            self._forget()
         header, *rest = raw
         continued = any(line.startswith(b"(") for line in rest)
         lines = [
@@ -179,7 +175,8 @@ class Decoder:
         if not (sent or behind):
             raise ChecksumError("no line of it can be read")
         meters = tuple(self._add_meters(sent, behind)) if behind else ()
-        self._remember([] if continued or self._strange else raw, [None, *lines], sent)
+        doubts = continued or self._strange or self._strangers
+        self._remember([] if doubts else raw, [None, *lines], sent)
         self._doubted.clear()
         for key, reading in sent.items():
             if _is_register(key.obis):
@@ -190,12 +187,6 @@ class Decoder:
         if contents.keys != readings.keys() or contents.meters != meters:
             contents = Contents(frozenset(readings), meters)
         return Telegram(printable(header[1:].decode("ascii", "replace")), readings, contents)
-
-    def _forget(self) -> None:
-        """Forget what earlier telegrams said of the meters, as at the start."""
-        self._seen.clear()
-        self._registers.clear()
-        self._derivation = Derivation(self.counters)
 
     def _familiar(self, lines: list[Line | None]) -> list[Line | None]:
         """Return the lines without those of references that come for the first time.
@@ -256,19 +247,38 @@ class Decoder:
         found = [(_type(values), channel, values) for channel, values in channels.items()]
         # A meter that was replaced may stay in the telegrams for years, on the first channel.
         found.sort(key=lambda of: (of[0], _is_left(of[2], times), of[1]))
+        strangers: set[tuple[MBusType, str]] = set()
         for type_, channel, values in found:
             if type_ in _MBUS_TYPES:
                 meter = self._meter(MBusType(type_), channel, values, taken)
                 if meter is None:
                     continue
+                said = {ReadingKey(meter.identity, obis): values[obis] for obis in values}
+                if expected := self._in_place_of(meter):
+                    strangers.add((meter.type, meter.identity))
+                    meter, last = expected, self._telegram.readings
+                    said = {key: last[key] for key in last if key.meter == meter.identity}
                 taken.add(meter.identity)
-                for obis, reading in values.items():
-                    readings[ReadingKey(meter.identity, obis)] = reading
+                self._seen.add(meter.identity)
+                readings.update(said)
                 yield meter
             elif type_:
                 # There are no rows for such a meter; what it says is not lost.
                 for obis, reading in values.items():
                     readings[ReadingKey(ELECTRICITY, f"{channel}:{obis}")] = reading
+        self._strangers = strangers
+
+    def _in_place_of(self, meter: MBusMeter) -> MBusMeter | None:
+        """Return which meter is expected where one comes for the first time, or None.
+
+        Where there is no checksum it may be the identifier that was damaged. One that comes again
+        in the next telegram is there.
+        """
+        last = self._telegram.contents.meters
+        known = {(m.type, m.identity) for m in last} | self._strangers
+        if self.version.checksum or (meter.type, meter.identity) in known:
+            return None
+        return next((m for m in last if m.channel == meter.channel), None)
 
     def _checked(self, frame: bytes) -> tuple[list[bytes], Sequence[int] | None, int]:
         """Return the lines that the meter sent before its '!', which of them changed, and the CRC.
@@ -313,9 +323,8 @@ class Decoder:
             meter = MBusMeter(type_, identifier and identifier + suffix, channel)
             if meter.identity not in taken:
                 break
-        if values.get(MBUS_READING, Reading(None)).value is not None:
-            self._seen.add(meter.identity)
-        return meter if meter.identity in self._seen else None
+        is_read = values.get(MBUS_READING, Reading(None)).value is not None
+        return meter if is_read or meter.identity in self._seen else None
 
 
 def _type(values: Mapping[str, Reading]) -> int:
