@@ -380,6 +380,24 @@ def test_a_gateway_that_sends_once_a_minute_is_soon_not_called_silent(line: Line
     run(test())
 
 
+@pytest.mark.logs(LOST + "no telegram for 210 s")
+@pytest.mark.logs(BACK)
+def test_outages_after_a_start_do_not_change_for_how_long_a_known_meter_may_be_silent(
+    line: Line,
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            reading.reader.patience = 60 * SILENCE
+            for pause in (300, 60, 240, 300, 0):
+                line.send(AM550)
+                await passed(pause)
+            reading.events()
+            await passed(60 * SILENCE)
+            assert reading.events().count(Disconnected()) == 1
+
+    run(test())
+
+
 @pytest.mark.logs(LOST + "no telegram for")
 @pytest.mark.logs(BACK)
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import pytest
 from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.models import Cause
 from custom_components.dsmr.port import P1Port, holder_of
+from custom_components.dsmr.reader import GAPS
 from soak.line import Line, Lines
 
 from .clock import passed, settled
@@ -311,7 +312,7 @@ async def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_after_the
 
     house = House(hass, line, yaml=yaml)
     await house.set_up()
-    await minutes(5)
+    await minutes(1 + GAPS + 1)
     assert house.port.reader.counters.connections > 1
     for _ in range(2):
         await again(house)

@@ -288,11 +288,15 @@ class Reader:
         if self._search is not None and self._search.patience is not None:
             return self._search.patience
         least = max(SHORTEST_SILENCE, SILENCE * self.version.interval)
-        if len(self._gaps) < 2:
+        known = len(self._gaps)
+        # Two outages in a row would pass for pauses that the meter makes; what is known lasts.
+        if self.patience and known < GAPS:
             return max(least, self.patience)
+        if known < 2:
+            return least
         patience = max(least, SILENCE * median_low(nsmallest(5, self._gaps)))
         # No pause is quite as long as the one before.
-        if abs(patience - self.patience) > patience / 4:
+        if known == GAPS and abs(patience - self.patience) > patience / 4:
             self.patience = patience
             self.learnt.set()
         return patience
