@@ -4,8 +4,8 @@ from collections.abc import Callable
 import re
 import traceback
 
-# What may be a meter's identifier, or a part of one. A Traceback is none.
-_IDENTIFIER = re.compile(r"(?=[A-Fa-f]*\d)[0-9A-Fa-f]{6,}")
+# What may be a meter's identifier, or a part of one. "Traceback" is none.
+_IDENTIFIER = re.compile(r"(?<!Tr)[0-9A-Fa-f]{6,}")
 # Characters of a line of a trace, and of all: what an error quotes may be a whole telegram.
 _LONGEST_LINE = 300
 _LONGEST_TRACE = 10_000
