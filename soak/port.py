@@ -16,6 +16,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.dsmr.descriptions import Shows
 from custom_components.dsmr.issues import PATIENCE
+from custom_components.dsmr.models import Counters
 from custom_components.dsmr.port import P1Port
 from custom_components.dsmr.sensor import DSMRSensor
 from custom_components.dsmr.versions import VERSIONS
@@ -105,7 +106,6 @@ class Port:
         self.silent = False
         self.decoding_fails = self.showing_fails = False
         self.mistaken = ""
-        self.is_sending = False
         # States that are written while telegrams are sent: before these are noted.
         self._unseen: list[Event[EventStateChangedData]] | None = None
         self.healthy_since: float | None = None
@@ -152,6 +152,11 @@ class Port:
         self._watch.forget(self.line.url)
         self._anew_at = now()
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether the reader is being sent something just now."""
+        return self._unseen is not None
+
     async def live(self) -> None:
         """Send telegrams at the meter's own pace, until cancelled."""
         due = now()
@@ -169,16 +174,7 @@ class Port:
         if p1_port is None or not self.line.is_heard:
             self.record.lost["no connection"] += len(telegrams)
             return
-        counters = p1_port.reader.counters
-        read, dropped = counters.telegrams, counters.dropped
-        self.is_sending, self._unseen = True, []
-        self.line.send(b"".join(telegrams))
-        self.is_sending = False
-        read, dropped = counters.telegrams - read, counters.dropped - dropped
-        self.record.lost["queue full"] += dropped
-        if read:
-            self.record.passes(read - dropped, self.healthy_since)
-        self._see_states()
+        read = self._deliver(p1_port.reader.counters, b"".join(telegrams))
         if self.decoding_fails:
             self.record.lost["mistake in decoding"] += len(telegrams) - read
         elif read != len(telegrams):
@@ -202,22 +198,29 @@ class Port:
             self.record.says(f"reachable for {waited:.1f} s, and not opened")
 
     def _send_damaged(self, data: bytes) -> None:
-        p1_port = self.p1_port
-        assert p1_port
-        before, self._unseen = p1_port.reader.counters.telegrams, []
-        self.line.send(data)
+        assert self.p1_port
         # Some damage is where no telegram is; and versions without a checksum do not see it all.
-        if p1_port.reader.counters.telegrams > before:
-            self.record.passes(1, self.healthy_since)
-        else:
+        if not self._deliver(self.p1_port.reader.counters, data):
             self.record.lost["damaged on the way"] += 1
-        self._see_states()
 
-    def _see_states(self) -> None:
-        """Look at the states that were written while telegrams were sent."""
-        states, self._unseen = self._unseen or [], None
+    def _deliver(self, counters: Counters, data: bytes) -> int:
+        """Send bytes to the reader, and note what comes of them before looking at what is shown.
+
+        Returns:
+            How many telegrams were read.
+        """
+        read, dropped = counters.telegrams, counters.dropped
+        states: list[Event[EventStateChangedData]] = []
+        self._unseen = states
+        self.line.send(data)
+        read, dropped = counters.telegrams - read, counters.dropped - dropped
+        self.record.lost["queue full"] += dropped
+        if read:
+            self.record.passes(read - dropped, self.healthy_since)
+        self._unseen = None
         for event in states:
             self._see(event)
+        return read
 
     def _look_up_sensors(self) -> None:
         """Find out which entities show which lines."""
