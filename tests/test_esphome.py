@@ -49,6 +49,12 @@ async def proxy(
         yield proxy
 
 
+async def is_shown(hass: HomeAssistant, proxy: ESPHome) -> None:
+    """Have the meter send until it is shown."""
+    async with proxy.sending(AM550):
+        await state_of(hass, TARIFF, "low")
+
+
 @pytest.mark.parametrize(
     ("model", "version", "settings"),
     [("iskra-am550", 5, (115200, 8, 0)), ("iskra-me382", 2.2, (9600, 7, 1))],
@@ -75,16 +81,15 @@ async def test_an_esphome_that_was_killed_mid_telegram_is_read_again(
     hass: HomeAssistant, proxy: ESPHome
 ) -> None:
     await set_up(hass, {"port": proxy.url, "dsmr_version": 5})
-    async with proxy.sending(AM550):
-        await state_of(hass, TARIFF, "low")
+    await is_shown(hass, proxy)
     proxy.send(AM550[:500])
     await proxy.close()
     await state_of(hass, TARIFF, "unavailable")
     reader = hass.data[YAML_PORTS]["yaml"].reader
     await until(lambda: reader.cause is Cause.UNREACHABLE)
     await proxy.open()
-    async with proxy.sending(AM550), asyncio.timeout(PROMISE):
-        await state_of(hass, TARIFF, "low")
+    async with asyncio.timeout(PROMISE):
+        await is_shown(hass, proxy)
     await hass.data[YAML_PORTS]["yaml"].stop()
 
 
@@ -115,8 +120,7 @@ async def test_a_proxy_that_another_client_has_is_read_when_that_leaves(
     reader = hass.data[YAML_PORTS]["yaml"].reader
     await until(lambda: reader.cause is Cause.BUSY)
     other.abort()
-    async with proxy.sending(AM550):
-        await state_of(hass, TARIFF, "low")
+    await is_shown(hass, proxy)
     await hass.data[YAML_PORTS]["yaml"].stop()
 
 
@@ -128,8 +132,7 @@ async def test_an_esphome_that_hangs_is_left_at_once(
         proxy.ignores = (API.SerialProxyRequest, API.DisconnectRequest)
     await set_up(hass, {"port": proxy.url, "dsmr_version": 5})
     if is_read:
-        async with proxy.sending(AM550):
-            await state_of(hass, TARIFF, "low")
+        await is_shown(hass, proxy)
         proxy.ignores = (object,)
     await until(lambda: API.SerialProxyRequest in proxy.asked)
     async with asyncio.timeout(2):
@@ -147,8 +150,7 @@ async def test_an_esphome_that_is_off_is_read_when_it_is_on(
     reader = hass.data[YAML_PORTS]["yaml"].reader
     await until(lambda: reader.cause is Cause.UNREACHABLE)
     await proxy.open()
-    async with proxy.sending(AM550):
-        await state_of(hass, TARIFF, "low")
+    await is_shown(hass, proxy)
     await hass.data[YAML_PORTS]["yaml"].stop()
 
 
@@ -170,8 +172,7 @@ async def test_a_host_that_says_nothing_is_asked_again_soon(
         await until(lambda: reader.cause is Cause.UNREACHABLE)
         assert hass.loop.time() - begun < OPEN_TIMEOUT / 2
     await proxy.open()
-    async with proxy.sending(AM550):
-        await state_of(hass, TARIFF, "low")
+    await is_shown(hass, proxy)
     await hass.data[YAML_PORTS]["yaml"].stop()
 
 
@@ -224,8 +225,7 @@ async def test_the_key_of_an_esphome_can_be_pasted_as_it_is(
     proxy.key = key
     url = proxy.address.partition("&")[0] + f"&key={written(key)}"
     await set_up(hass, {"port": url, "dsmr_version": 5})
-    async with proxy.sending(AM550):
-        await state_of(hass, TARIFF, "low")
+    await is_shown(hass, proxy)
     await hass.data[YAML_PORTS]["yaml"].stop()
 
 
@@ -240,8 +240,8 @@ async def test_an_esphome_that_gets_the_right_key_is_read(
     await set_up(hass, {"port": url, "dsmr_version": 5})
     await until(lambda: proxy.connections > 2)
     proxy.key = KEY
-    async with proxy.sending(AM550), asyncio.timeout(PROMISE):
-        await state_of(hass, TARIFF, "low")
+    async with asyncio.timeout(PROMISE):
+        await is_shown(hass, proxy)
     await hass.data[YAML_PORTS]["yaml"].stop()
 
 
