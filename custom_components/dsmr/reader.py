@@ -115,7 +115,7 @@ class Reader:
             somebody says who knows better.
         patience: for how many seconds the meter may be silent, as its pauses have taught; until
             then 0, or as somebody says who knows better.
-        learnt: set when there is something new to remember of how the meter sends.
+        learnt: set when there is something new to remember of the meter, or of how it sends.
         counters: telegrams, checksum failures, connections and the last cause of a loss.
         cause: why no telegrams come, or None while they do and as long as it is not known.
         looks_like: the version as which the telegrams pass that come, where it is another one.
@@ -390,8 +390,7 @@ class Reader:
             self._unexpected(f"in a telegram from {self.connection.name}", error)
         else:
             if version is self.version or self._is_open_to_all:
-                if self._search is not None or version is not self.version:
-                    self._settle(version, decoder)
+                self._settle(version, decoder)
                 self._passed(telegram, now)
             else:
                 self._fruitless.damaged = True

@@ -40,9 +40,7 @@ LEFT: Final = timedelta(days=30)
 _MBUS_TYPES = frozenset(MBusType)
 # The lines that say which meters there are.
 _METERS = frozenset({MBUS_TYPE, *MBUS_IDENTIFIERS})
-
-
-# All digits are one: what is left of a telegram is the same in the next one.
+# All digits are one: what is left of a telegram is mostly the same in the next one.
 _ALIKE = bytes.maketrans(b"123456789", b"000000000")
 
 
@@ -74,8 +72,8 @@ class Decoder:
         # There too: the M-Bus meters that have come once in the place of another one.
         self._strangers: set[tuple[MBusType, str]] = set()
         self._derivation = Derivation(counters)
-        # The last telegram: when it came, its checksum, its lines as they came, how long they are,
-        # how many bytes stand behind each, and what each says of whose reading.
+        # The last telegram: when it came, its checksum, its lines as they came, all of them without
+        # their digits, how many bytes stand behind each, and what each says of whose reading.
         self._at = 0.0
         self._crc = 0
         self._raw: list[bytes] = []
@@ -274,9 +272,11 @@ class Decoder:
         Where there is no checksum it may be the identifier that was damaged. One that comes again
         in the next telegram is there.
         """
+        if self.version.checksum:
+            return None
         last = self._telegram.contents.meters
         known = {(m.type, m.identity) for m in last} | self._strangers
-        if self.version.checksum or (meter.type, meter.identity) in known:
+        if (meter.type, meter.identity) in known:
             return None
         return next((m for m in last if m.channel == meter.channel), None)
 
