@@ -360,15 +360,23 @@ def test_each_telegram_earns_the_meter_its_patience_anew(line: Line) -> None:
 
 
 @pytest.mark.logs(LOST + "no telegram for")
-@pytest.mark.logs(BACK)
-def test_a_gateway_that_sends_once_a_minute_is_soon_not_called_silent(line: Line) -> None:
+@pytest.mark.parametrize(
+    ("version", "wait"),
+    [
+        ("5", 2.5),
+        pytest.param("5", 59.0, marks=pytest.mark.logs(BACK)),
+        ("4", 20.5),
+        pytest.param("4", 59.0, marks=pytest.mark.logs(BACK)),
+    ],
+)
+def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_from_its_first_telegram_on(
+    line: Line, version: str, wait: float
+) -> None:
     async def test() -> None:
-        async with Reading() as reading:
-            for _ in range(4):
-                line.send(AM550)
-                await passed(60)
+        async with Reading(version) as reading:
+            await passed(wait)
             reading.events()
-            for watts in range(1, 100):
+            for watts in range(100):
                 line.send(am550(watts))
                 await passed(60)
             telegrams = reading.events()
@@ -376,6 +384,48 @@ def test_a_gateway_that_sends_once_a_minute_is_soon_not_called_silent(line: Line
             # When it does fall silent, that takes as many minutes as it takes seconds elsewhere.
             await passed(60 * SILENCE)
             assert Disconnected() in reading.events()
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "no telegram for 12 s")
+@pytest.mark.logs(BACK)
+def test_a_gateway_whose_first_telegram_comes_at_once_is_called_silent_before_the_second_alone(
+    line: Line,
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            for watts in range(2):
+                reading.events()
+                line.send(am550(watts))
+                await passed(60)
+            assert {type(event) for event in reading.events()} == {TelegramReceived}
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "no telegram for")
+@pytest.mark.logs(BACK)
+@pytest.mark.parametrize("outage", [60, 3600])
+def test_an_outage_before_or_after_the_first_telegram_delays_no_loss_by_more_than_minutes(
+    line: Line, outage: int
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            for _ in range(2):
+                await passed(outage)
+                line.send(AM550)
+                reading.events()
+            await passed(60 * SILENCE)
+            assert reading.events()[0] == Disconnected()
+            await passed(1)
+            # Two telegrams in a row, and it is known again.
+            for _ in range(3):
+                line.send(AM550)
+                await passed(1)
+            reading.events()
+            await passed(SHORTEST_SILENCE)
+            assert reading.events()[0] == Disconnected()
 
     run(test())
 

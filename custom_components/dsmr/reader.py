@@ -51,10 +51,13 @@ SILENCE = 3.5
 SHORTEST_SILENCE = 12.0
 """… but never before as many seconds: some meters of a version that talks every second send every
 ten."""
+SLOWEST = 60.0
+"""Seconds between telegrams that are expected at most as long as a single pause is known: that may
+have been an outage."""
 GAPS = 7
 """Pauses between telegrams from which the interval is learnt: the middle one of the five shortest.
-An outage is one of them; so the first one alone says nothing. So four of seven may be too long
-because telegrams were lost, and two too short because a gateway held one back."""
+An outage may be among them. So four of seven may be too long because telegrams were lost, and two
+too short because a gateway held one back."""
 HEARD = 3
 """Telegrams that are kept for the diagnostics."""
 REFUSED = 5
@@ -184,6 +187,10 @@ class Reader:
         # Bytes since the last telegram that passed.
         self._unread = 0
         self._gaps: deque[float] = deque(maxlen=GAPS)
+        # When the present pause began: with the last telegram, or when the port was first open.
+        self._pause_began: float | None = None
+        # What the time before the first telegram says about the next one.
+        self._first_pause = 0.0
         self._available = True
         self._said: set[tuple[str, type[Exception]]] = set()
         self._longest_retry = min(LONGEST_RETRY, connection.longest_retry)
@@ -260,6 +267,8 @@ class Reader:
             self.counters.connections += 1
             self._tell(Connected())
             self._waiting_since = loop.time()
+            if self._pause_began is None:
+                self._pause_began = self._waiting_since
             error = await self._watch(protocol.lost)
         finally:
             # A port that takes its time to close is not heard beside the next one.
@@ -292,9 +301,10 @@ class Reader:
         # Two outages in a row would pass for pauses that the meter makes; what is known lasts.
         if self.patience and known < GAPS:
             return max(least, self.patience)
+        pause = median_low(nsmallest(5, self._gaps or [self._first_pause]))
         if known < 2:
-            return least
-        patience = max(least, SILENCE * median_low(nsmallest(5, self._gaps)))
+            pause = min(pause, SLOWEST)
+        patience = max(least, SILENCE * pause)
         # No pause is quite as long as the one before.
         if known == GAPS and abs(patience - self.patience) > patience / 4:
             self.patience = patience
@@ -431,9 +441,13 @@ class Reader:
         is_pause = self._unread < 1.2 * len(self.heard[-1][1])
         self._unread = 0
         self._fruitless.forget()
-        if self.telegram_at is not None and now > self.telegram_at and is_pause:
-            self._gaps.append(now - self.telegram_at)
-        self.telegram_at = self._waiting_since = self._doubt_since = now
+        pause = now - self._pause_began if is_pause and self._pause_began is not None else 0.0
+        if self.telegram_at is None:
+            # It sends less often than its version; how much less, only the next one says.
+            self._first_pause = SLOWEST if pause > 2 * self.version.interval else 0.0
+        elif pause > 0:
+            self._gaps.append(pause)
+        self.telegram_at = self._waiting_since = self._doubt_since = self._pause_began = now
         if not self._available:
             self._available = True
             LOGGER.warning("Telegrams come from %s again", self.connection.name)
