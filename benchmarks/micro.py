@@ -47,7 +47,7 @@ def test_dispatch(benchmark: Benchmark) -> None:
     told: list[Any] = []
 
     async def dispatch() -> None:
-        dsmr = DSMR(deque(), 0)
+        dsmr = DSMR(deque(), 0, Counters())
         first = next(decoded)
         dsmr._received(first)
         for key in first.readings:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 from gc import collect
-from typing import Self
+from typing import Any, Self
 from weakref import ref
 
 import pytest
@@ -14,6 +14,7 @@ from custom_components.dsmr.models import (
     ELECTRICITY,
     Connected,
     Contents,
+    Counters,
     Disconnected,
     Event,
     MBusMeter,
@@ -43,7 +44,8 @@ class Dispatching:
 
     def __init__(self, time_between_update: float = 30) -> None:
         self.queue: deque[Event] = deque()
-        self.dsmr = DSMR(self.queue, time_between_update)
+        self.counters = Counters()
+        self.dsmr = DSMR(self.queue, time_between_update, self.counters)
         self._contents = Contents(frozenset(), ())
 
     async def __aenter__(self) -> Self:
@@ -456,7 +458,7 @@ def test_a_listener_that_raises_costs_nobody_else_anything(
             await port.send({POWER: "0.601", ENERGY: "2"})
             await passed(29)
             assert power[2:] == [(30, Decimal("0.601"))]
-            assert port.dsmr.errors >= 2
+            assert port.counters.errors >= 2
             assert energy[1:] == [(30, Decimal(2))]
             await port.disconnect()
             assert power[3:] == energy[2:] == [(31, None)]
@@ -544,11 +546,15 @@ def test_who_stops_listening_is_not_told() -> None:
     run(test())
 
 
-def test_who_stops_listening_is_forgotten() -> None:
+@pytest.mark.parametrize(
+    "make",
+    [_note, pytest.param(stumbling, marks=pytest.mark.logs("Unexpected error in"))],
+    ids=["well", "raised"],
+)
+def test_who_stops_listening_is_forgotten(make: Callable[[Any], Callable[[Any], None]]) -> None:
     async def test() -> None:
         async with Dispatching() as port:
-            told: list[Told] = []
-            listener = _note(told)
+            listener = make([])
             memory = ref(listener)
             unsubscribe = port.dsmr.listen(ENERGY, listener, None)
             await port.send({ENERGY: "1"})

@@ -151,9 +151,10 @@ def test_nothing_of_a_telegram_is_in_the_log_that_an_unforeseen_error_quotes(
 
     key = ReadingKey(ELECTRICITY, NET_POWER)
     queue: deque[Event] = deque()
-    dsmr = DSMR(queue, 0)
+    counters = Counters()
+    dsmr = DSMR(queue, 0, counters)
     dsmr.listen(key, stumble, None)
-    decoder = Decoder(VERSIONS["5"], UTC, Counters())
+    decoder = Decoder(VERSIONS["5"], UTC, counters)
     reader = Reader(Connection("socket://192.0.2.1:2001", 30), decoder, queue, dsmr.drain)
     frame = telegram_of("iskra-am550")
     _, *rest = derivation._RULES[NET_POWER]

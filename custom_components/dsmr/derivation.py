@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, override
 
-from .const import LOGGER
 from .models import ELECTRICITY, Counters, Reading, ReadingKey
 from .obis import (
     AVERAGE_PEAK,
@@ -26,7 +25,7 @@ from .obis import (
     POWER_IMPORTED,
     TELEGRAM_TIME,
 )
-from .privacy import trace_of
+from .unforeseen import Unforeseen
 
 QUARTER_HOUR: Final = 900
 """Seconds over which Belgian meters average demand (e-MUCS P1 2.1.1)."""
@@ -162,8 +161,7 @@ class Derivation:
     def __init__(self, counters: Counters) -> None:
         """Start without an earlier reading; errors are counted in the counters."""
         self.rules: dict[ReadingKey, tuple[_Rule, tuple[ReadingKey, ...]]] = {}
-        self._counters = counters
-        self._failed: set[_Rule] = set()
+        self._unforeseen = Unforeseen(counters)
         # What follows from a line.
         self._following: dict[ReadingKey, list[ReadingKey]] = {}
         self._flows: dict[ReadingKey, _Flow] = {}
@@ -211,11 +209,8 @@ class Derivation:
         return self._readings, changed
 
     def failed(self, rule: _Rule, error: Exception) -> None:
-        """Count an error in a rule, and log it in full, once for each: it costs what it makes."""
-        self._counters.errors += 1
-        if rule not in self._failed:
-            self._failed.add(rule)
-            LOGGER.error("Unexpected error in what follows from a telegram: %s", trace_of(error))
+        """Say that a rule has raised: it costs what it makes."""
+        self._unforeseen.note(rule, "in what follows from a telegram", error)
 
 
 class _Flow:

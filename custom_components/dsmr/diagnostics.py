@@ -99,7 +99,6 @@ def _port(hass: HomeAssistant, port: P1Port) -> dict[str, Any]:
     reader = port.reader
     counters = asdict(reader.counters)
     del counters["odd_lines"]
-    counters["errors"] += port.dsmr.errors
     return {
         "version": reader.version.key,
         "looks_like": reader.looks_like.key if reader.looks_like else None,

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .const import LOGGER
-from .models import Contents, Disconnected, Event, Reading, ReadingKey, Telegram, TelegramReceived
-from .privacy import trace_of
+from .models import (
+    Contents,
+    Counters,
+    Disconnected,
+    Event,
+    Reading,
+    ReadingKey,
+    Telegram,
+    TelegramReceived,
+)
+from .unforeseen import Unforeseen
 
 type Unsubscribe = Callable[[], None]
 
@@ -41,18 +49,17 @@ class DSMR:
 
     Attributes:
         telegram: the latest telegram, or None while none comes.
-        errors: how often a listener has raised.
     """
 
-    def __init__(self, queue: deque[Event], time_between_update: float) -> None:
+    def __init__(self, queue: deque[Event], time_between_update: float, counters: Counters) -> None:
         """Prepare to drain a queue; `drain` does it.
 
         Args:
             queue: the events of the P1 port.
             time_between_update: the most seconds that a changed reading waits.
+            counters: where it is counted how often a listener has raised.
         """
         self.telegram: Telegram | None = None
-        self.errors = 0
         self._queue = queue
         self._time_between_update = time_between_update
         # A callback may begin or stop to listen: no tuple in it is ever changed.
@@ -61,7 +68,7 @@ class DSMR:
         self._waiting: dict[_Listener, None] = {}
         self._contents_listeners: list[Callable[[Contents], None]] = []
         self._loss_listeners: list[Callable[[None], None]] = []
-        self._failed: set[Callable[..., None]] = set()
+        self._unforeseen = Unforeseen(counters)
         self._is_untold = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -90,7 +97,7 @@ class DSMR:
         def stop() -> None:
             listener.active = False
             self._waiting.pop(listener, None)
-            self._failed.discard(callback)
+            self._unforeseen.forget(callback)
             self._listeners[key] = tuple(x for x in self._listeners[key] if x is not listener)
 
         return stop
@@ -204,15 +211,12 @@ class DSMR:
             self._is_untold = True
 
     def _call[T](self, callback: Callable[[T], None], value: T) -> bool:
-        """Call back, and return whether that went well. An error is logged once for each."""
+        """Call back, and return whether that went well."""
         try:
             callback(value)
         except Exception as error:
             # One listener's error must not cost the others their value.
-            self.errors += 1
-            if callback not in self._failed:
-                self._failed.add(callback)
-                LOGGER.error("Unexpected error in %s: %s", callback, trace_of(error))
+            self._unforeseen.note(callback, f"in {callback}", error)
             return False
         return True
 

@@ -103,8 +103,9 @@ class P1Port:
         self._left = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         queue: deque[Event] = deque(maxlen=QUEUE_SIZE)
-        self.dsmr = DSMR(queue, time_between_update)
-        decoder = Decoder(version, dt_util.get_default_time_zone(), Counters())
+        counters = Counters()
+        self.dsmr = DSMR(queue, time_between_update, counters)
+        decoder = Decoder(version, dt_util.get_default_time_zone(), counters)
         # Until ESPHome is set up, an `esphome-hass://` port raises Home Assistant's error for that.
         self.reader = Reader(
             connection, decoder, queue, self.dsmr.drain, not_ready=(HomeAssistantError,)

@@ -28,8 +28,8 @@ from .models import (
     Telegram,
     TelegramReceived,
 )
-from .privacy import trace_of
 from .telegram import ChecksumError, Decoder
+from .unforeseen import Unforeseen
 from .versions import OTHERS, SerialSettings, Version
 
 QUEUE_SIZE = 64
@@ -192,7 +192,7 @@ class Reader:
         # What the time before the first telegram says about the next one.
         self._first_pause = 0.0
         self._available = True
-        self._said: set[tuple[str, type[Exception]]] = set()
+        self._unforeseen = Unforeseen(self.counters, connection.without_secrets)
         self._longest_retry = min(LONGEST_RETRY, connection.longest_retry)
 
     async def run(self) -> None:
@@ -486,13 +486,7 @@ class Reader:
             )
 
     def _unexpected(self, where: str, error: Exception) -> None:
-        """Count an error that nobody has foreseen, and log it in full, once for each kind."""
-        self.counters.errors += 1
-        if (kind := (where, type(error))) in self._said:
-            return
-        self._said.add(kind)
-        trace = trace_of(error, self.connection.without_secrets)
-        LOGGER.error("Unexpected error %s: %s", where, trace)
+        self._unforeseen.note((where, type(error)), where, error)
 
     def _tell(self, event: Event) -> None:
         """Put an event on the queue, and have it told."""
