@@ -20,7 +20,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.selector import SerialPortSelector, TextSelector
 import pytest
 
-from custom_components.dsmr import reader
+from custom_components.dsmr import probe, reader
 from custom_components.dsmr.probe import address
 
 from .meter.wire import encrypted
@@ -37,6 +37,7 @@ SMARTY_SERIAL = "53414731303330373132333435303030"
 @pytest.fixture(autouse=True)
 def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Find a meter silent, or a serial line of the wrong speed, after a fraction of a second."""
+    monkeypatch.setattr(probe, "PATIENCE", 0.5)
     monkeypatch.setattr(reader, "SHORTEST_SILENCE", 0.5)
     monkeypatch.setattr(reader, "SILENCE", 0.05)
 

@@ -1,6 +1,7 @@
 """The version `auto`: told from the line, remembered, and looked for again where it must be."""
 
 import asyncio
+from datetime import UTC
 from itertools import pairwise
 import termios
 from typing import Any, Final
@@ -11,7 +12,8 @@ import pytest
 
 from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.detection import RULES, TURN, recognise
-from custom_components.dsmr.models import Cause, Keys
+from custom_components.dsmr.models import Cause, Connection, Keys
+from custom_components.dsmr.probe import PATIENCE, ProbeError, probe
 from custom_components.dsmr.reader import DOUBT
 from custom_components.dsmr.versions import (
     OTHERS,
@@ -20,10 +22,11 @@ from custom_components.dsmr.versions import (
     SERIAL_115200_8N1,
     VERSIONS,
     SerialSettings,
+    Version,
 )
 
 from .clock import now, passed, run
-from .line import DEVICE, Line, Reading
+from .line import DEVICE, URL, Line, Reading
 from .meter import MODELS
 from .meter.wire import encrypted
 from .parts import (
@@ -205,6 +208,39 @@ def test_behind_a_server_there_is_nothing_to_try(line: Line, url: str) -> None:
             await passed(60)
             assert [settings for _, settings in line.opened] == [SERIAL_115200_8N1] * 2
             assert reading.cause() is Cause.NO_TELEGRAM
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from .*: no telegram for .* s .nothing comes at all")
+@pytest.mark.logs("Telegrams come from .* again")
+@pytest.mark.parametrize("version", [None, VERSIONS["5"]], ids=["auto", "5"])
+def test_who_adds_a_gateway_that_sends_once_a_minute_need_not_try_again(
+    line: Line, version: Version | None
+) -> None:
+    async def test() -> None:
+        probing = asyncio.create_task(probe(Connection(URL, 30), version, UTC))
+        await passed(59)
+        line.send(AM550)
+        found = await probing
+        assert found.version is VERSIONS["5"]
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from .*: no telegram for .* s .nothing comes at all")
+@pytest.mark.parametrize(
+    ("url", "version", "least"),
+    [(URL, None, PATIENCE), (URL, "5", PATIENCE), (DEVICE, None, 3 * TURN), (DEVICE, "5", 0)],
+)
+def test_who_adds_a_silent_port_is_told_soon_and_of_a_gateway_after_a_minute(
+    line: Line, url: str, version: str | None, least: float
+) -> None:
+    async def test() -> None:
+        with pytest.raises(ProbeError) as error:
+            await probe(Connection(url, 30), VERSIONS[version] if version else None, UTC)
+        assert error.value.cause is Cause.SILENT
+        assert least <= now() <= least + 15
 
     run(test())
 

@@ -188,6 +188,11 @@ def recognise(telegram: bytes, *, encrypted: bool = False) -> Version:
     return next(VERSIONS[rule.version] for rule in RULES if rule.holds(traits))
 
 
+def is_served(url: str) -> bool:
+    """Return whether a port is on a server that passes bytes on, whose line is set already."""
+    return url.lower().startswith(("socket://", "tcp://"))
+
+
 class Search:
     """Which settings a serial line has, as long as no telegram has come.
 
@@ -199,12 +204,11 @@ class Search:
         """Begin with the settings of most meters.
 
         Args:
-            url: the port. Where it is on a server that passes bytes on, the settings of its line
-                are the server's, and there is nothing to try.
+            url: the port. Where it is served, there is nothing to try.
         """
         self.patience: float | None = None
         self._settings: tuple[SerialSettings, ...] = (SERIAL_115200_8N1,)
-        if not url.lower().startswith(("socket://", "tcp://")):
+        if not is_served(url):
             self.patience = TURN
             self._settings += (SERIAL_115200_7E1, SERIAL_9600_7E1)
         self._turn = 0

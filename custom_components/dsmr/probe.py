@@ -22,6 +22,7 @@ from .const import (
     DSMR_PROTOCOL,
     RFXTRX_DSMR_PROTOCOL,
 )
+from .detection import is_served
 from .maker import described
 from .models import (
     ELECTRICITY,
@@ -51,6 +52,8 @@ _IDENTIFIERS: Final = {
     "Q3D": "0.0.0",
     "ISKRA_IE": "96.1.0",
 }
+PATIENCE: Final = 65.0
+"""Seconds for which a server is listened to that says nothing: some pass on a telegram a minute."""
 _NOTHING: Final = "-"
 _BEHIND: Final = {
     "gas": (MBusType.GAS,),
@@ -202,17 +205,21 @@ async def probe(connection: Connection, version: Version | None, zone: tzinfo) -
     Raises:
         ProbeError: the port could not be opened, or no telegram came in the time that the slowest
             meter of the version takes; where the version is to be found out, with none of the
-            settings that a serial line may have.
+            settings that a serial line may have. A server may take a minute for its first byte.
     """
     queue: deque[Event] = deque(maxlen=QUEUE_SIZE)
-    found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[Found] = loop.create_future()
+    patient_until = loop.time() + (PATIENCE if is_served(connection.url) else 0.0)
 
     def drain() -> None:
         while queue and not found.done():
             match queue.popleft():
                 case TelegramReceived(telegram):
                     found.set_result(Found(reader.version, telegram, reader.serial))
-                case Disconnected():
+                case Disconnected() if not (
+                    reader.cause is Cause.SILENT and loop.time() < patient_until
+                ):
                     found.set_exception(ProbeError(_cause(reader), reader.looks_like))
 
     reader = Reader(
