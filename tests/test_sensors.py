@@ -275,6 +275,32 @@ async def test_sensors_have_unique_ids_and_can_be_renamed(
     await state_of(hass, "sensor.gas", "3160.427")
 
 
+@pytest.mark.logs("No telegrams from")
+async def test_a_sensor_that_is_renamed_while_it_is_shown_goes_on(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    gateway.send(AM550)
+    await state_of(hass, "sensor.power_consumption", "0.461")
+    renamed = {
+        "sensor.power_consumption": "sensor.power",
+        "sensor.gas_consumption": "sensor.gas",
+        "sensor.smart_meter_connection": "sensor.port",
+    }
+    for entity_id, new in renamed.items():
+        entity_registry.async_update_entity(entity_id, new_entity_id=new)
+    await state_of(hass, "sensor.power", "0.461")
+    gas = "(261112070504W)(03160.500*m3)"
+    gateway.send(edited(AM550, o1_0_1_7_0="(01.000*kW)", o0_1_24_2_1=gas))
+    await state_of(hass, "sensor.power", "1.0")
+    await state_of(hass, "sensor.gas", "3160.5")
+    await gateway.close()
+    for entity_id in ("sensor.power", "sensor.gas"):
+        await state_of(hass, entity_id, "unavailable")
+    assert value_of(hass, "sensor.port") != "receiving"
+
+
 async def test_an_explicit_unique_id_wins(
     hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
 ) -> None:

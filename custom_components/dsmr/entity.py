@@ -335,7 +335,7 @@ class DSMREntity(PortEntity):
     def _stop_listening(self) -> None:
         if self._unsubscribe is not None:
             self._unsubscribe()
-            self._unsubscribe = None
+            self._unsubscribe = self._key = None
 
     @callback
     def _told(self, reading: Reading | None) -> None:
