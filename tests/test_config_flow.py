@@ -30,6 +30,7 @@ from .test_entry import AM550, GAS, SERIAL, entry_for, packets, set_up_entry
 KEY = "3c9f41e07ab25d18f6c3904be27d5a61"
 OTHER_KEY = "5b20d7719e4cc8a3180fb6e94d3527fa"
 ME382 = telegram_of("iskra-me382")
+KAIFA = telegram_of("kaifa-e0026-v42")
 SMARTY = telegram_of("smarty-t210d")
 SMARTY_SERIAL = "53414731303330373132333435303030"
 
@@ -257,6 +258,21 @@ async def test_a_meter_at_an_rfxtrx_receiver_is_found_and_moves(
     assert entry.data["port"] == at(second_gateway)
 
 
+@pytest.mark.logs("No telegrams from .*: no telegram")
+async def test_a_meter_moves_from_an_rfxtrx_receiver_to_a_cable(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    entry = entry_for("5", AM550, port="/dev/ttyUSB0", protocol="rfxtrx_dsmr_protocol")
+    entry.add_to_hass(hass)
+    form = await entry.start_reconfigure_flow(hass)
+    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "5"})
+    done = await after(hass, result, gateway, AM550)
+    assert done["reason"] == "reconfigure_successful"
+    assert entry.data["protocol"] == "dsmr_protocol"
+    async with gateway.sending(AM550):
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+
+
 @pytest.mark.logs("No telegrams? from .*: ")
 async def test_a_meter_that_encrypts_asks_for_its_key(
     hass: HomeAssistant, gateway: Gateway
@@ -281,6 +297,25 @@ async def test_a_meter_that_encrypts_asks_for_its_key(
     assert added["result"].unique_id == SMARTY_SERIAL
     async with gateway.sending(sent):
         await state_of(hass, "sensor.gas_meter_gas_consumption", "4920.183")
+
+
+@pytest.mark.logs("No telegrams? from .*: ")
+@pytest.mark.parametrize(
+    ("version", "model"),
+    [("5L", SMARTY), ("5", AM550), ("auto", AM550)],
+    ids=["5L", "5", "auto"],
+)
+async def test_a_meter_that_encrypts_though_its_version_does_not_keeps_its_key(
+    hass: HomeAssistant, gateway: Gateway, version: str, model: bytes
+) -> None:
+    sent = encrypted(model, bytes.fromhex(KEY))
+    form = await after(hass, await begin(hass, at(gateway), version), gateway, sent)
+    shown = await after(hass, await give(hass, form, {"encryption_key": KEY}), gateway, sent)
+    added = await give(hass, shown, {})
+    assert added["data"]["encryption_key"] == KEY
+    async with gateway.sending(sent):
+        await until(lambda: added["result"].runtime_data.dsmr.telegram is not None)
+    assert not hass.config_entries.flow.async_progress()
 
 
 async def test_a_version_that_is_encrypted_asks_for_the_key_first(
@@ -394,6 +429,51 @@ async def test_a_meter_that_was_replaced_gives_its_entities_to_the_new_one(
         frozenset({("dsmr", SERIAL)}),
         frozenset({("dsmr", GAS)}),
     }
+
+
+@pytest.mark.parametrize(
+    ("version", "old", "new"),
+    [
+        ("2.2", ME382, KAIFA),
+        ("4", KAIFA, ME382),
+        ("5", AM550, KAIFA),
+        # It was another version than the one that was given.
+        ("5", KAIFA, KAIFA),
+    ],
+    ids=["2.2 to 4", "4 to 2.2", "5 to 4", "4 as 5"],
+)
+async def test_the_gas_keeps_its_history_when_the_version_changes(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entity_registry: er.EntityRegistry,
+    version: str,
+    old: bytes,
+    new: bytes,
+) -> None:
+    readings = {ME382: "8321.604", KAIFA: "6944.172", AM550: "3160.427"}
+
+    def gas() -> set[str]:
+        entities = er.async_entries_for_config_entry(entity_registry, entry.entry_id)
+        return {e.entity_id for e in entities if e.entity_id.startswith("sensor.gas_meter_")}
+
+    entry = entry_for(version, old, port=at(gateway))
+    await set_up_entry(hass, entry)
+    async with gateway.sending(old):
+        await state_of(hass, "sensor.gas_meter_gas_consumption", readings[old])
+    before = gas()
+    form = await entry.start_reconfigure_flow(hass)
+    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "auto"})
+    shown = await after(hass, result, gateway, new)
+    if old != new:
+        assert shown["step_id"] == "replace"
+        shown = await give(hass, shown, {})
+    assert shown["reason"] == "reconfigure_successful"
+    await hass.async_block_till_done()
+    async with gateway.sending(new):
+        await state_of(hass, "sensor.gas_meter_gas_consumption", readings[new])
+    # What another version has, or has not, comes and goes.
+    assert not any(entity_id.endswith("_2") for entity_id in gas())
+    assert {entity_id for entity_id in before if "consumption" in entity_id} <= gas()
 
 
 async def test_a_meter_can_not_take_the_place_of_one_that_has_its_own_entry(

@@ -301,10 +301,11 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
             except ProbeError as error:
                 if error.cause not in (Cause.NO_TELEGRAM, Cause.CHECKSUM):
                     raise
-                # What comes may be the packets of an RFXtrx receiver.
+                # What comes may be the packets of an RFXtrx receiver, or none any more.
+                other = _OTHER_PROTOCOL[self._protocol]
                 with suppress(ProbeError):
-                    found = await self._probe_as(RFXTRX_DSMR_PROTOCOL)
-                    self._protocol = RFXTRX_DSMR_PROTOCOL
+                    found = await self._probe_as(other)
+                    self._protocol = other
                     return found
                 raise
         finally:
@@ -384,6 +385,10 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         return connection_of({**self._port, **self._keys, CONF_PROTOCOL: protocol})
 
 
+_OTHER_PROTOCOL: Final = {
+    DSMR_PROTOCOL: RFXTRX_DSMR_PROTOCOL,
+    RFXTRX_DSMR_PROTOCOL: DSMR_PROTOCOL,
+}
 # Addresses stand in no translation.
 _EXAMPLES: Final = {
     "example_host": "192.168.1.20",

@@ -15,7 +15,7 @@ from .const import CONF_SERIAL_ID, CONF_SERIAL_ID_GAS, CONF_SWAP_TARIFFS, DOMAIN
 from .descriptions import DSMRSensorDescription, Shows
 from .dispatcher import DSMR, Unsubscribe
 from .maker import described
-from .migration import adopt_gas
+from .migration import GAS_READINGS, adopt_gas
 from .models import ELECTRICITY, MBusType, Reading, ReadingKey, Telegram
 from .obis import ENERGY_EXPORTED, ENERGY_IMPORTED, MBUS_READING
 from .roster import Slot
@@ -35,11 +35,6 @@ DEVICES: Final[Mapping[MBusType, str]] = {
     MBusType.COOLING_RETURN: "cooling_meter",
     MBusType.COOLING_FLOW: "cooling_meter",
     MBusType.HEAT_COOLING: "cooling_meter",
-}
-# What the built-in calls the reading of a gas meter that it does not know by its identifier.
-_GAS_READINGS: Final[Mapping[str, str]] = {
-    "2.2": "gas_meter_reading",
-    "4": "hourly_gas_meter_reading",
 }
 # What the built-in calls what has another key here …
 _KEYS: Final[Mapping[str, str]] = {
@@ -223,7 +218,7 @@ class EntryIdentity(Identity):
     def _gas_reading(self, slot: Slot) -> str:
         """Return the built-in's key for a gas meter that is not known by its identifier."""
         first = slot.type is MBusType.GAS and slot.number == 1
-        return _GAS_READINGS.get(self.version.key, "") if first else ""
+        return GAS_READINGS.get(self.version.key, "") if first else ""
 
 
 def _is_reading(description: DSMRSensorDescription) -> bool:

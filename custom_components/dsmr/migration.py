@@ -42,8 +42,12 @@ _GAS: Final = {
     "5L": "hourly_gas_meter_reading",
     "5B": "belgium_5min_gas_meter_reading",
 }
-# In their telegrams the built-in knows one gas meter, and by the entry's data alone.
-_GAS_OF_ENTRY: Final = ("2.2", "4")
+GAS_READINGS: Final[Mapping[str, str]] = {
+    "2.2": "gas_meter_reading",
+    "4": "hourly_gas_meter_reading",
+}
+"""By the version, what the built-in calls the reading of a gas meter that it knows by the entry's
+data alone, and not by its identifier."""
 _OLD_GAS: Final = "gas_meter_reading"
 
 
@@ -102,18 +106,32 @@ def replace_meter(hass: HomeAssistant, entry: ConfigEntry[Any], stored: Mapping[
     """
     entities, devices = er.async_get(hass), dr.async_get(hass)
     serials = [CONF_SERIAL_ID]
-    if entry.data[CONF_DSMR_VERSION] in _GAS_OF_ENTRY:
+    if {entry.data[CONF_DSMR_VERSION], stored[CONF_DSMR_VERSION]} & GAS_READINGS.keys():
         serials.append(CONF_SERIAL_ID_GAS)
+        _rename(entities, _gas_id(entry.data, entry), _gas_id(stored, entry))
     for serial in serials:
         old = entry.data.get(serial) or entry.entry_id
         new = stored[serial] or entry.entry_id
         if old == new:
             continue
         for entity in er.async_entries_for_config_entry(entities, entry.entry_id):
-            unique_id = entity.unique_id.replace(f"{old}_", f"{new}_", 1)
-            known = entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, unique_id)
-            if entity.unique_id.startswith(f"{old}_") and known is None:
-                entities.async_update_entity(entity.entity_id, new_unique_id=unique_id)
+            if entity.unique_id.startswith(f"{old}_"):
+                _rename(entities, entity.unique_id, new + entity.unique_id.removeprefix(old))
         device = devices.async_get_device_by_identifier((DOMAIN, old), entry.entry_id)
         if device and not devices.async_get_device_by_identifier((DOMAIN, new), entry.entry_id):
             devices.async_update_device(device.id, new_identifiers={(DOMAIN, new)})
+
+
+def _gas_id(said: Mapping[str, Any], entry: ConfigEntry[Any]) -> str:
+    """Return the unique id of the first gas meter's reading, by what an entry says."""
+    serial = said.get(CONF_SERIAL_ID_GAS) or entry.entry_id
+    key = GAS_READINGS.get(said[CONF_DSMR_VERSION])
+    return f"{serial}_{key}" if key else serial
+
+
+@callback
+def _rename(entities: er.EntityRegistry, old: str, new: str) -> None:
+    """Give an entity another unique id, where there is no other that has it."""
+    entity_id = entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, old)
+    if entity_id and not entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, new):
+        entities.async_update_entity(entity_id, new_unique_id=new)

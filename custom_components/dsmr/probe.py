@@ -125,7 +125,7 @@ class Found:
             CONF_SERIAL_ID: self.serial,
             CONF_SERIAL_ID_GAS: self.gas_serial,
         }
-        if self.version.encrypted and connection.keys:
+        if connection.keys:
             said[CONF_ENCRYPTION_KEY] = connection.keys.encryption.hex()
             if connection.keys.authentication:
                 said[CONF_AUTHENTICATION_KEY] = connection.keys.authentication.hex()

@@ -65,17 +65,11 @@ def _key(value: Any) -> bytes:
 
 
 def _keys(config: ConfigType) -> ConfigType:
-    """Validate that there is a key where there must be one, and none where it is of no use."""
+    """Validate that there is a key where there must be one."""
     version = config[CONF_DSMR_VERSION]
-    if version != AUTO and not VERSIONS[version].encrypted:
-        if given := {CONF_ENCRYPTION_KEY, CONF_AUTHENTICATION_KEY} & config.keys():
-            raise vol.Invalid(
-                f"telegrams of this version are not encrypted, {min(given)} is of no use",
-                path=[CONF_DSMR_VERSION],
-            )
-    elif CONF_ENCRYPTION_KEY not in config and (
-        version != AUTO or CONF_AUTHENTICATION_KEY in config
-    ):
+    # Any other may come encrypted too: it is the meter that says so.
+    is_encrypted = version != AUTO and VERSIONS[version].encrypted
+    if CONF_ENCRYPTION_KEY not in config and (is_encrypted or CONF_AUTHENTICATION_KEY in config):
         raise vol.RequiredFieldInvalid("required key not provided", path=[CONF_ENCRYPTION_KEY])
     return config
 
