@@ -206,21 +206,6 @@ def test_an_outage_does_not_make_the_meter_slow(line: Line) -> None:
 
 @pytest.mark.logs("No telegrams from .*no telegram for 12 s")
 @pytest.mark.logs("Telegrams come from")
-def test_the_very_first_pause_teaches_nothing(line: Line) -> None:
-    async def test() -> None:
-        async with Reading() as reading:
-            line.send(AM550)
-            await passed(3600)
-            line.send(AM550)
-            reading.events()
-            await passed(SHORTEST_SILENCE)
-            assert reading.losses() == 1
-
-    run(test())
-
-
-@pytest.mark.logs("No telegrams from .*no telegram for 12 s")
-@pytest.mark.logs("Telegrams come from")
 def test_a_gateway_that_becomes_quick_again_is_learnt_too(line: Line) -> None:
     async def test() -> None:
         async with Reading() as reading:

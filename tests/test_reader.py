@@ -388,6 +388,42 @@ def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_from_its_first_
     run(test())
 
 
+@pytest.mark.logs(LOST + "no telegram for")
+@pytest.mark.logs(BACK)
+@pytest.mark.parametrize("sent", [2 * AM550, AM550 + bytes(300)], ids=["two", "with padding"])
+def test_a_gateway_that_sends_more_than_a_telegram_a_minute_is_learnt_too(
+    line: Line, sent: bytes
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            for _ in range(2):
+                reading.events()
+                line.send(sent)
+                await passed(60)
+            assert {type(event) for event in reading.events()} == {TelegramReceived}
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "no telegram for")
+@pytest.mark.logs(BACK)
+def test_however_often_a_gateway_fails_its_silence_is_noticed_after_minutes(line: Line) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            # It hangs after its first telegram, each time, until it is called anew.
+            for _ in range(30):
+                calls = len(line.opened)
+                await passed(3)
+                line.send(AM550)
+                sent_at = now()
+                while len(line.opened) == calls:
+                    await passed(1)
+                assert now() - sent_at <= 60 * SILENCE + 2
+            assert reading.reader.patience <= 60 * SILENCE
+
+    run(test())
+
+
 @pytest.mark.logs(LOST + "no telegram for 12 s")
 @pytest.mark.logs(BACK)
 def test_a_gateway_whose_first_telegram_comes_at_once_is_called_silent_before_the_second_alone(

@@ -52,8 +52,7 @@ SHORTEST_SILENCE = 12.0
 """… but never before as many seconds: some meters of a version that talks every second send every
 ten."""
 SLOWEST = 60.0
-"""Seconds between telegrams that are expected at most as long as a single pause is known: that may
-have been an outage."""
+"""Seconds between telegrams that are expected at most: longer pauses are outages, however often."""
 GAPS = 7
 """Pauses between telegrams from which the interval is learnt: the middle one of the five shortest.
 An outage may be among them. So four of seven may be too long because telegrams were lost, and two
@@ -184,7 +183,7 @@ class Reader:
         self._waiting_since = 0.0
         self._doubt_since = 0.0
         self._has_searched = False
-        # Bytes since the last telegram that passed.
+        # Bytes since the last telegram that passed: noise, and telegrams that did not pass.
         self._unread = 0
         self._gaps: deque[float] = deque(maxlen=GAPS)
         # When the present pause began: with the last telegram, or when the port was first open.
@@ -302,9 +301,7 @@ class Reader:
         if self.patience and known < GAPS:
             return max(least, self.patience)
         pause = median_low(nsmallest(5, self._gaps or [self._first_pause]))
-        if known < 2:
-            pause = min(pause, SLOWEST)
-        patience = max(least, SILENCE * pause)
+        patience = max(least, SILENCE * min(pause, SLOWEST))
         # No pause is quite as long as the one before.
         if known == GAPS and abs(patience - self.patience) > patience / 4:
             self.patience = patience
@@ -341,13 +338,15 @@ class Reader:
         self._fruitless.bytes = True
         if self._packets is not None:
             data = self._packets.feed(data)
-        self._unread += len(data)
         passed = self.counters.telegrams
-        for frame in self._plain.feed(data):
+        frames = self._plain.feed(data)
+        self._unread += len(data) - data.count(0) - sum(map(len, frames))
+        for frame in frames:
             self._take(frame, now)
         # Bytes that end a plain telegram are none of an encrypted one; but what looks like a plain
         # one may be in an encrypted one by chance.
         for sealed in () if self.counters.telegrams > passed else self._encrypted.feed(data):
+            self._unread -= len(sealed)
             for frame in self._opened(sealed):
                 self._take(frame, now, encrypted=True)
         # All that has come at once: if that is much, the queue keeps the newest.
@@ -385,6 +384,7 @@ class Reader:
     def _take(self, frame: bytes, now: float, *, encrypted: bool = False) -> None:
         """Read a telegram, of whichever version where that is to be found out."""
         self.heard.append((now, frame))
+        self._unread += len(frame)
         version = self.version
         if self._search is not None and not self._is_as_given:
             version = recognise(frame, encrypted=encrypted)
