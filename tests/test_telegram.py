@@ -23,6 +23,8 @@ from .meter import MODELS, SimulatedMeter
 from .parts import edited, telegram_of
 
 AM550 = telegram_of("iskra-am550")
+ME382 = telegram_of("iskra-me382")
+UNREADABLE = pytest.mark.logs("The meter's line '.*' can't be read")
 ZONE = ZoneInfo("Europe/Amsterdam")
 
 
@@ -404,6 +406,43 @@ def test_what_a_meter_of_a_type_without_rows_says_is_not_lost() -> None:
     telegram = Meter().says(edited(f"{body}{rows}!0000\r\n".encode()))
     assert telegram.readings[ReadingKey(ELECTRICITY, "2:24.2.1")].value == Decimal(12)
     assert len(telegram.contents.meters) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "damaged"),
+    [
+        pytest.param(b"1.8.1(06274.", b"1.8.1(06274;", marks=UNREADABLE, id="value"),
+        pytest.param(b":1.8.1(", b":1x8.1(", marks=UNREADABLE, id="no reference"),
+        pytest.param(b":1.8.1(", b":1.8.9(", id="another reference"),
+    ],
+)
+def test_a_total_of_which_a_tariff_is_damaged_is_unknown_and_not_too_small(
+    line: bytes, damaged: bytes
+) -> None:
+    meter = Meter("2.2", interval=10)
+    noisy = ME382.replace(line, damaged)
+    sent = [ME382, ME382, noisy, noisy, ME382, ME382]
+    assert [meter.shows(telegram, "1.8.0") for telegram in sent] == [
+        *[Decimal("13380.280")] * 2,
+        *[None] * 2,
+        *[Decimal("13380.280")] * 2,
+    ]
+
+
+@pytest.mark.logs("The meter's line '1-0:1.8.1' can't be read")
+def test_a_total_is_unknown_where_the_meter_itself_writes_nonsense() -> None:
+    meter = Meter()
+    assert meter.shows(AM550, "1.8.0") == Decimal("8197.601")
+    for _ in range(5):
+        assert meter.shows(edited(AM550, o1_0_1_8_1="(?*kWh)"), "1.8.0") is None
+
+
+def test_a_total_is_that_of_the_tariffs_that_a_meter_goes_on_sending() -> None:
+    meter = Meter("2.2", interval=10)
+    meter.says(ME382)
+    without = b"".join(line for line in ME382.splitlines(keepends=True) if b":1.8.1(" not in line)
+    shown = [meter.shows(without, "1.8.0") for _ in range(5)]
+    assert shown == [None, None, *[Decimal("7105.962")] * 3]
 
 
 @pytest.mark.logs("The meter's line '1-0:32.7.0' can't be read: 'x0' is no number")

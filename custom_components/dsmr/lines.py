@@ -38,8 +38,9 @@ class Line(NamedTuple):
 
     Attributes:
         channel: 0 for the electricity meter.
-        key: what the line is about, of a meter on a channel as if of the electricity meter.
-        reading: its value.
+        key: what the line is about, of a meter on a channel as if of the electricity meter; its
+            `obis` is "" where the line has no reference.
+        reading: its value, or none where it can't be read.
         error: why it can't be read, or "".
         odd: where it is counted that it can't be read or that no specification knows it, or None.
         again: reads a later line that is this one but for its digits, and returns None where more
@@ -92,13 +93,13 @@ class LineReader:
         if form is None:
             form = self._form(head)
             if form is None or not parenthesis:
-                return self._unreadable("", raw, "it has no OBIS reference")
+                return self._unreadable(None, raw, "it has no OBIS reference")
             if len(self._forms) < _MOST_FORMS:
                 self._forms[head] = form
         try:
             reading = form.read(groups.decode("latin-1"))
         except (ValueError, ArithmeticError) as error:
-            return self._unreadable(form.reference, raw, str(error))
+            return self._unreadable(form, raw, str(error))
         key, odd = form.key, None
         if key.obis == PEAKS and reading.entries and reading.entries[0].occurred is None:
             key = ReadingKey(ELECTRICITY, MONTH_END)
@@ -125,9 +126,9 @@ class LineReader:
         key = ReadingKey(ELECTRICITY, obis)
         return _Form(reference[0], channel if mbus else 0, key, line is not None, read)
 
-    def _unreadable(self, reference: str, raw: bytes, reason: str) -> Line:
+    def _unreadable(self, form: _Form | None, raw: bytes, reason: str) -> Line:
         """Say once for each line that it can't be read."""
-        text = _text(raw)
+        text, reference = _text(raw), form.reference if form else ""
         line = reference or text[:40]
         if line not in self._logged and len(self._logged) < _MOST_LOGGED:
             self._logged.add(line)
@@ -135,7 +136,9 @@ class LineReader:
             said = map(without_identifiers, (line, reason))
             LOGGER.warning("The meter's line %r can't be read: %s", *said)
         odd = self._odd(reference, text, reason)
-        return Line(0, ReadingKey(ELECTRICITY, line), Reading(None), reason, odd)
+        if form is None:
+            return Line(0, ReadingKey(ELECTRICITY, ""), Reading(None), reason, odd)
+        return Line(form.channel, form.key, Reading(None), reason, odd)
 
     def _odd(self, reference: str, text: str, reason: str = "") -> OddLine:
         """Return where it is counted how often an odd line comes."""

@@ -28,7 +28,7 @@ from .models import (
     Telegram,
 )
 from .obis import MBUS_IDENTIFIERS, MBUS_READING, MBUS_TYPE
-from .registers import Register
+from .registers import TELEGRAMS, Register
 from .versions import Version
 
 # Commands of the telnet protocol (RFC 854): a gateway that was set to speak it puts them in.
@@ -69,7 +69,9 @@ class Decoder:
         # Where there is no checksum: what the meter sends, and what has come once.
         self._references: set[tuple[int, ReadingKey]] = set()
         self._strange: set[tuple[int, ReadingKey]] = set()
-        # There too: the M-Bus meters that have come once in the place of another one.
+        # There too: how many telegrams in a row have lacked a register.
+        self._lacking: dict[ReadingKey, int] = {}
+        # And the M-Bus meters that have come once in the place of another one.
         self._strangers: set[tuple[MBusType, str]] = set()
         self._derivation = Derivation(counters)
         # The last telegram: when it came, its checksum, its lines as they came, all of them without
@@ -169,13 +171,15 @@ class Decoder:
         ]
         if not self.version.checksum:
             lines = self._familiar(lines)
-        sent, behind = self._sorted(filter(None, lines))
-        if not (sent or behind):
+        if all(line is None or line.error for line in lines):
             raise ChecksumError("no line of it can be read")
+        sent, behind = self._sorted(filter(None, lines))
+        missed = [] if self.version.checksum else self._missed(sent)
         meters = tuple(self._add_meters(sent, behind)) if behind else ()
-        doubts = continued or self._strange or self._strangers
+        doubts = continued or self._strange or self._strangers or missed
         self._remember([] if doubts else raw, [None, *lines], sent)
         self._doubted.clear()
+        sent.update(dict.fromkeys(missed, Reading(None)))
         for key, reading in sent.items():
             if _is_register(key.obis):
                 sent[key] = self._believed(key, reading, now)
@@ -200,6 +204,17 @@ class Decoder:
         self._references |= references - doubted
         return [None if line and (line.channel, line.key) in doubted else line for line in lines]
 
+    def _missed(self, sent: Mapping[ReadingKey, Reading]) -> list[ReadingKey]:
+        """Return the registers of electricity that may be there though no line says so.
+
+        Where there is no checksum it may be the reference that was damaged; and without one of
+        them, a total of all is too small.
+        """
+        known = {key for key in self._registers if key.meter == ELECTRICITY}
+        lacking = self._lacking
+        self._lacking = {key: lacking.get(key, 0) + 1 for key in known - sent.keys()}
+        return [key for key, telegrams in self._lacking.items() if telegrams < TELEGRAMS]
+
     def _remember(
         self, raw: list[bytes], lines: list[Line | None], readings: Mapping[ReadingKey, Reading]
     ) -> None:
@@ -211,7 +226,10 @@ class Decoder:
         whose = {id(reading): key for key, reading in readings.items()}
         self._lines = [
             (key, line)
-            if line and line.key.obis not in _METERS and (key := whose.pop(id(line.reading), None))
+            if line
+            and not line.error
+            and line.key.obis not in _METERS
+            and (key := whose.pop(id(line.reading), None))
             else None
             for line in lines
         ]
@@ -225,11 +243,10 @@ class Decoder:
         for line in lines:
             if line.odd is not None:
                 line.odd.times += 1
-            if line.error:
-                self.counters.unreadable_lines += 1
-            elif line.channel:
-                behind.append(line)
-            else:
+            self.counters.unreadable_lines += bool(line.error)
+            if line.channel:
+                behind += [] if line.error else [line]
+            elif not line.error or line.key in self._telegram.contents.keys:
                 readings.setdefault(line.key, line.reading)
         return readings, behind
 
