@@ -226,10 +226,7 @@ class Decoder:
         whose = {id(reading): key for key, reading in readings.items()}
         self._lines = [
             (key, line)
-            if line
-            and not line.error
-            and line.key.obis not in _METERS
-            and (key := whose.pop(id(line.reading), None))
+            if line and line.key.obis not in _METERS and (key := whose.pop(id(line.reading), None))
             else None
             for line in lines
         ]
