@@ -38,6 +38,11 @@ _EVERY_VERSION = ", ".join(VERSIONS).replace(".", r"\.")
             "a whole number from 1 to 65535, the TCP port of the host.*'port', got '/dev/ttyUSB0'",
             id="host and serial device",
         ),
+        pytest.param(
+            {"port": "socket://[fe80::1:2001"},
+            "expected a device or a URL: Invalid IPv6 URL.*'port'",
+            id="URL",
+        ),
         pytest.param({"host": "192.0.2.1", "port": 0}, "from 1 to 65535.*'port', got 0", id="port"),
         pytest.param(
             {"time_between_update": -1},
@@ -91,6 +96,8 @@ async def test_a_version_may_be_an_int_a_float_or_a_string(
         ({"host": "192.0.2.1"}, "socket://192.0.2.1:2001"),
         ({"host": "192.0.2.1", "port": 2002}, "socket://192.0.2.1:2002"),
         ({"host": "192.0.2.1", "port": "2002"}, "socket://192.0.2.1:2002"),
+        ({"host": "2001:db8::1"}, "socket://[2001:db8::1]:2001"),
+        ({"host": "[2001:db8::1]", "port": 23}, "socket://[2001:db8::1]:23"),
         ({"host": "", "port": "/dev/ttyS0"}, "/dev/ttyS0"),
         ({"port": "socket://192.0.2.1:23"}, "socket://192.0.2.1:23"),
     ],

@@ -11,7 +11,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 
 from custom_components.dsmr.const import YAML_PORTS
-from custom_components.dsmr.detection import RULES, TURN, recognise
+from custom_components.dsmr.detection import _LINE, RULES, TURN, recognise
 from custom_components.dsmr.models import Cause, Connection, Keys
 from custom_components.dsmr.probe import PATIENCE, ProbeError, probe
 from custom_components.dsmr.reader import DOUBT
@@ -109,6 +109,13 @@ def test_a_meter_that_nobody_has_seen_is_told_by_what_it_sends(
 def test_an_encrypted_meter_of_another_austrian_operator_is_told_by_what_it_lacks() -> None:
     telegram = T210.replace(b"/EST5", b"/XYZ5")
     assert recognise(telegram, encrypted=True) is VERSIONS["SAGEMCOM_T210_D_R"]
+
+
+def test_blank_lines_before_a_line_are_none_of_it() -> None:
+    # Else all that follow would be looked through again from each of them.
+    assert _LINE.match(b"\0 1-3:0.2.8(50)")
+    assert not _LINE.match(b"\r\n1-3:0.2.8(50)")
+    assert recognise(b"/X\r\n" + 1000 * b"\r\n" + b"1-3:0.2.8(50)\r\n!0000") is VERSIONS["5"]
 
 
 def test_each_rule_says_why_and_the_last_one_holds_always() -> None:

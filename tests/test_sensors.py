@@ -1,6 +1,7 @@
 """What the sensors of a meter show."""
 
 from decimal import Decimal
+from typing import Any
 
 from homeassistant.components.sensor.const import (
     DEVICE_CLASS_STATE_CLASSES,
@@ -12,6 +13,7 @@ import pytest
 
 from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.descriptions import SENSORS
+from custom_components.dsmr.sensor import DSMRSensor
 
 from .meter import MODELS, SimulatedMeter
 from .parts import Gateway, edited, set_up, state_of, telegram_of, value_of
@@ -299,6 +301,45 @@ async def test_a_sensor_that_is_renamed_while_it_is_shown_goes_on(
     for entity_id in ("sensor.power", "sensor.gas"):
         await state_of(hass, entity_id, "unavailable")
     assert value_of(hass, "sensor.port") != "receiving"
+
+
+@pytest.mark.logs("Unexpected error in DSMREntity._told of sensor.last_power_failure_duration: ")
+async def test_a_sensor_that_can_not_be_shown_costs_the_others_nothing(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def value(sensor: DSMRSensor) -> Any:
+        # Home Assistant asks for it also when it is to say which sensor this is.
+        if sensor.entity_id == "sensor.last_power_failure_duration":
+            raise LookupError("4530303534303031323334353030303233")
+        return sensor._value
+
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    monkeypatch.setattr(DSMRSensor, "native_value", property(value))
+    gateway.send(AM550)
+    await state_of(hass, "sensor.gas_consumption", "3160.427")
+    gateway.send(edited(AM550, o1_0_1_7_0="(01.000*kW)"))
+    await state_of(hass, "sensor.power_consumption", "1.0")
+    # It never changed: it was told with the first telegram.
+    assert value_of(hass, "sensor.voltage_sags_phase_l1") == "1"
+    assert hass.data[YAML_PORTS]["yaml"].reader.counters.errors == 2
+    assert caplog.text.count("Unexpected error") == 1
+    assert "453030353430303132" not in caplog.text
+
+
+async def test_a_text_in_the_place_of_a_number_is_unknown(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    log = "(1)(0-0:96.7.19)(250206143009W)(----------*s)"
+    gateway.send(edited(AM550, o1_0_99_97_0=log))
+    await state_of(hass, "sensor.power_consumption", "0.461")
+    assert value_of(hass, "sensor.last_power_failure_duration") == "unknown"
+    assert value_of(hass, "sensor.last_power_failure").startswith("2025-02-06T")
 
 
 async def test_an_explicit_unique_id_wins(

@@ -449,6 +449,14 @@ def test_a_total_is_that_of_the_tariffs_that_a_meter_goes_on_sending() -> None:
     assert shown == [None, None, *[Decimal("7105.962")] * 3]
 
 
+@pytest.mark.logs("The meter's line '1-0:99.97.0' can't be read: it has 2002 values")
+def test_a_log_that_no_meter_keeps_is_none() -> None:
+    log = "(1000)(0-0:96.7.19)" + "(250206143009W)(0000003377*s)" * 1000
+    telegram = Meter().says(edited(AM550, o1_0_99_97_0=log))
+    assert ReadingKey(ELECTRICITY, "99.97.0") not in telegram.readings
+    assert ReadingKey(ELECTRICITY, "1.7.0") in telegram.readings
+
+
 @pytest.mark.logs("The meter's line '1-0:32.7.0' can't be read: 'x0' is no number")
 def test_a_line_that_cannot_be_read_is_logged_once_and_counted_afterwards(
     caplog: pytest.LogCaptureFixture,

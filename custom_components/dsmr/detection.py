@@ -22,7 +22,7 @@ telegram of which the beginning was missed has fewer: three bytes in five of its
 _TEXT: Final = bytes((*range(0x20, 0x7F), *b"\r\n\0"))
 
 # Of a line that begins with A-B:C.D.E(value): A-B, C.D.E and the first value.
-_LINE = re.compile(rb"^[\s\0]*(\d+-\d+):(\d+\.\d+\.\d+)(?:\*\d+)?\s*\(([^()]*)", re.MULTILINE)
+_LINE = re.compile(rb"^[ \t\r\0]*(\d+-\d+):(\d+\.\d+\.\d+)(?:\*\d+)?\s*\(([^()]*)", re.MULTILINE)
 _P1_VERSION = ("1-3", "0.2.8")
 _BELGIAN_VERSION = ("0-0", "96.1.4")
 

@@ -216,9 +216,16 @@ class DSMR:
             callback(value)
         except Exception as error:
             # One listener's error must not cost the others their value.
-            self._unforeseen.note(callback, f"in {callback}", error)
+            self._unforeseen.note(callback, f"in {_name_of(callback)}", error)
             return False
         return True
+
+
+def _name_of(callback: Callable[..., None]) -> str:
+    """Return what to call a callback: its repr has an entity's state, and that may raise too."""
+    name = getattr(callback, "__qualname__", type(callback).__name__)
+    entity_id = getattr(getattr(callback, "__self__", None), "entity_id", None)
+    return f"{name} of {entity_id}" if entity_id else name
 
 
 def _now() -> float:

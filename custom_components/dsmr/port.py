@@ -46,12 +46,18 @@ def connection_of(entry_data: Mapping[str, Any], title: str = "") -> Connection:
         for name in (CONF_ENCRYPTION_KEY, CONF_AUTHENTICATION_KEY)
     )
     return Connection(
-        f"socket://{entry_data[CONF_HOST]}:{port}" if CONF_HOST in entry_data else port,
+        socket_url(entry_data[CONF_HOST], port) if CONF_HOST in entry_data else port,
         DEFAULT_RECONNECT_INTERVAL,
         Keys(key, authentication or None) if key else None,
         rfxtrx=entry_data.get(CONF_PROTOCOL) == RFXTRX_DSMR_PROTOCOL,
         title=title,
     )
+
+
+def socket_url(host: str, port: str) -> str:
+    """Return the URL of a TCP port; in it an IPv6 address stands in brackets."""
+    is_bare_ipv6 = ":" in host and not host.startswith("[")
+    return f"socket://[{host}]:{port}" if is_bare_ipv6 else f"socket://{host}:{port}"
 
 
 async def line_of(hass: HomeAssistant, url: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from homeassistant.components.sensor import PLATFORM_SCHEMA as SENSOR_PLATFORM_SCHEMA
 from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT, CONF_UNIQUE_ID
@@ -77,6 +78,10 @@ def _keys(config: ConfigType) -> ConfigType:
 def _where(config: ConfigType) -> ConfigType:
     """Validate the port: with a host the number of a TCP port, without a serial device or URL."""
     if not config[CONF_HOST]:
+        try:
+            urlsplit(config.get(CONF_PORT, DEFAULT_PORT))
+        except ValueError as error:
+            raise vol.Invalid(f"expected a device or a URL: {error}", path=[CONF_PORT]) from error
         return {CONF_PORT: DEFAULT_PORT, **config}
     try:
         port = _number(int, 1, 65535)(config.get(CONF_PORT, DEFAULT_TCP_PORT))

@@ -45,7 +45,7 @@ from .const import (
 from .descriptions import POWER_KEY, DSMRSensorDescription, Shows, unknown_line
 from .entity import DSMREntity, EntryIdentity, Identity, YamlIdentity
 from .models import Connection, Contents, Entry, Keys, Reading
-from .port import DsmrConfigEntry, P1Port
+from .port import DsmrConfigEntry, P1Port, socket_url
 from .roster import Roster
 from .schema import CONFIGURATION
 from .takeover import entry_at, leave_out, suggest
@@ -91,7 +91,7 @@ async def async_setup_platform(
     if CONF_ENCRYPTION_KEY in config:
         keys = Keys(config[CONF_ENCRYPTION_KEY], config.get(CONF_AUTHENTICATION_KEY))
     connection = Connection(
-        f"socket://{host}:{port}" if host else port,
+        socket_url(host, port) if host else port,
         longest_retry=config[CONF_RECONNECT_INTERVAL],
         keys=keys,
         detects=config[CONF_DSMR_VERSION] == AUTO,
@@ -312,6 +312,9 @@ class DSMRSensor(DSMREntity, SensorEntity):
         shows = self.entity_description.shows
         if shows is Shows.VALUE:
             self._value = self._rounded(value)
+            if isinstance(value, str) and not value.isdecimal() and self.native_unit_of_measurement:
+                # The meter writes a text in the place of a number: there is none.
+                self._value = None
             if time is None and not entries and not self._attr_extra_state_attributes:
                 return
         else:

@@ -370,11 +370,12 @@ def _as_sent(body: bytes) -> tuple[bytes, ...]:
 
 def _joined(lines: list[bytes]) -> Iterator[bytes]:
     """Yield the lines; one that begins with '(' continues the one before."""
-    joined = b""
+    parts = [b""]
     for line in lines:
         if line.startswith(b"("):
-            joined = joined.rstrip() + line
+            parts[-1] = parts[-1].rstrip()
+            parts.append(line)
             continue
-        yield joined
-        joined = line
-    yield joined
+        yield b"".join(parts)
+        parts = [line]
+    yield b"".join(parts)
