@@ -1,6 +1,6 @@
 """What a person is told where no telegrams come, and when it is taken back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import pytest
 from custom_components.dsmr import issues, reader
 from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.models import Cause
-from custom_components.dsmr.port import P1Port, line_of
+from custom_components.dsmr.port import P1Port, holder_of, line_of
 
 from .parts import (
     Gateway,
     SerialLine,
+    edited,
     set_up,
     state_of,
     telegram_of,
@@ -236,6 +237,97 @@ async def test_two_entries_at_one_gateway_do_not_take_turns(
     # Who waits can be taken away like who reads.
     await hass.config_entries.async_remove(second.entry_id)
     assert issue_of(hass, second.entry_id) is None
+
+
+@pytest.fixture
+def cables(tmp_path: Path) -> Iterator[Cables]:
+    """Two adapters, each with a name that goes with it."""
+    cables = Cables(tmp_path)
+    cables.plug_in(0, 1)
+    yield cables
+    cables.unplug()
+
+
+class Cables:
+    """Two adapters that get the names ttyUSB0 and ttyUSB1 in the order in which they come."""
+
+    def __init__(self, directory: Path) -> None:
+        self.by_id = (directory / "usb-A", directory / "usb-B")
+        self.lines = [SerialLine(directory / f"ttyUSB{number}") for number in (0, 1)]
+
+    def plug_in(self, *adapters: int) -> None:
+        """Plug the adapters in, in this order."""
+        for line, adapter in zip(self.lines, adapters, strict=True):
+            if not line.device.is_symlink():
+                line.plug_in()
+            self.by_id[adapter].symlink_to(line.device)
+
+    def unplug(self) -> None:
+        """Pull both out."""
+        for line, name in zip(self.lines, self.by_id, strict=True):
+            line.unplug()
+            name.unlink(missing_ok=True)
+
+
+@pytest.mark.logs("No telegrams from .*(there is no such port|the connection was lost)")
+@pytest.mark.logs("Telegrams come from")
+async def test_adapters_that_come_back_under_each_others_names_are_both_read(
+    hass: HomeAssistant, cables: Cables
+) -> None:
+    entries = [
+        entry_for("5", AM550, port=str(name), serial_id=serial)
+        for name, serial in zip(cables.by_id, ("1", "2"), strict=True)
+    ]
+    for entry in entries:
+        await set_up_entry(hass, entry)
+    for line in cables.lines:
+        await line.opened()
+    cables.unplug()
+    await until(lambda: all(entry.runtime_data.reader.cause for entry in entries))
+    cables.plug_in(1, 0)
+    # Without the gas meter, which can't be at both.
+    sent = edited(AM550, o0_1_24_2_1="")
+    async with cables.lines[0].sending(sent), cables.lines[1].sending(sent):
+        await until(lambda: all(entry.runtime_data.dsmr.telegram for entry in entries))
+        assert await holder_of(hass, str(cables.lines[0].device)) == entries[1].title
+        await hass.config_entries.async_reload(entries[1].entry_id)
+        await until(lambda: entries[1].runtime_data.dsmr.telegram is not None)
+    assert entries[1].runtime_data.reader.counters.connections == 1
+
+
+@pytest.mark.logs("No telegrams from .*there is no such port")
+async def test_who_has_a_line_that_was_plugged_in_late_is_told_too(
+    hass: HomeAssistant, tmp_path: Path
+) -> None:
+    device, by_id = tmp_path / "ttyUSB0", tmp_path / "usb-P1_cable"
+    first = entry_for("5", AM550, port=str(by_id))
+    second = entry_for("5", AM550, port=str(device), serial_id="77")
+    await set_up_entry(hass, first)
+    await set_up_entry(hass, second)
+    await until(lambda: bool(first.runtime_data.reader.cause and second.runtime_data.reader.cause))
+    by_id.symlink_to(device)
+    line = SerialLine(device)
+    await until(lambda: second.runtime_data.reader.cause is Cause.HELD)
+    assert second.runtime_data.reader.holder == first.title
+    for entry in (first, second):
+        await hass.config_entries.async_unload(entry.entry_id)
+    line.unplug()
+
+
+@pytest.mark.logs("No telegrams from .* has the port")
+async def test_that_a_port_is_set_up_twice_is_not_said_of_one_that_is_not_any_more(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    first = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    second = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id="77")
+    await set_up_entry(hass, first)
+    await set_up_entry(hass, second)
+    await gateway.connected()
+    await until(lambda: issue_of(hass, second.entry_id) is not None)
+    await gateway.close()
+    await hass.config_entries.async_remove(first.entry_id)
+    await until(lambda: second.runtime_data.reader.cause is Cause.REFUSED)
+    await until(lambda: issue_of(hass, second.entry_id) is None)
 
 
 @pytest.mark.logs("No telegrams from .*the connection was lost")

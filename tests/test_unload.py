@@ -17,7 +17,7 @@ import pytest
 from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.models import Cause
 from custom_components.dsmr.port import P1Port, holder_of
-from custom_components.dsmr.reader import GAPS
+from custom_components.dsmr.reader import GAPS, LONGEST_RETRY
 from soak.line import Line, Lines
 
 from .clock import passed, settled
@@ -165,7 +165,7 @@ async def while_another_waits_for_the_line(house: House) -> None:
         await reload_of_the_file(house)
     else:
         await house.hass.config_entries.async_reload(house.other.entry_id)
-    await settled()
+    await passed(LONGEST_RETRY)
     assert house.port.reader.counters.connections == 1
 
 
@@ -274,8 +274,9 @@ async def test_a_meter_is_left_at_once_at_whatever_moment_and_nothing_of_it_stay
     await what(house)
     assert hass.loop.time() - begun <= 1
     line.closing = 0
-    # Home Assistant does not wait for what it stops, and nobody for a port to open.
-    await passed(1)
+    # Home Assistant does not wait for what it stops, nobody for a port to open, and who waits for
+    # the line looks now and then.
+    await passed(LONGEST_RETRY)
     assert not our_timers()
     if what is stop:
         assert (ours(), line.transports, await holder_of(hass, URL)) == (set(), [], "")

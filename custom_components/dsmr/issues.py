@@ -34,6 +34,7 @@ class PortIssue:
         self._reader = reader
         self._dsmr = dsmr
         self._lost_at: float | None = None
+        self._said: Cause | None = None
 
     @callback
     def begin(self) -> None:
@@ -44,21 +45,25 @@ class PortIssue:
     @callback
     def end(self, _: Any = None) -> None:
         """Take the issue away."""
-        self._lost_at = None
+        self._lost_at = self._said = None
         ir.async_delete_issue(self._hass, DOMAIN, self._id)
 
     @callback
     def _lost(self, _: None) -> None:
         # As long as no telegrams come the port is opened again and again, and so lost.
         now = asyncio.get_running_loop().time()
+        cause = self._reader.cause
+        if self._said in _AT_ONCE and cause not in _AT_ONCE:
+            # A person has ended that; what there is now may pass by itself.
+            self.end()
         if self._lost_at is None:
             self._lost_at = now
-        cause = self._reader.cause
         if cause is not None and (cause in _AT_ONCE or now - self._lost_at >= PATIENCE):
             self._say(cause)
 
     def _say(self, cause: Cause) -> None:
         reader = self._reader
+        self._said = cause
         ir.async_create_issue(
             self._hass,
             DOMAIN,

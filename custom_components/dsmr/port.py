@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -32,8 +33,8 @@ from .versions import Version
 type DsmrConfigEntry = ConfigEntry[P1Port]
 
 
-_HOLDERS: Final[HassKey[dict[str, P1Port]]] = HassKey(f"{DOMAIN}_holders")
-"""Who reads which line."""
+_PORTS: Final[HassKey[list[P1Port]]] = HassKey(f"{DOMAIN}_ports")
+"""All that are read or are to be: of those at one line, the first has it."""
 # Behind each TCP port of such a server is one line, whichever protocol it is spoken to in.
 _SERVERS: Final = ("rfc2217", "socket", "tcp")
 
@@ -70,10 +71,24 @@ async def line_of(hass: HomeAssistant, url: str) -> str:
     return str(await hass.async_add_executor_job(Path(url).resolve))
 
 
-async def holder_of(hass: HomeAssistant, url: str) -> str:
-    """Return the title of what reads the line at a port here, or "" where nothing does."""
-    holder = hass.data.get(_HOLDERS, {}).get(await line_of(hass, url))
-    return holder.reader.connection.title if holder else ""
+async def holder_of(hass: HomeAssistant, url: str, behind: P1Port | None = None) -> str:
+    """Return the title of what has the line at a port here, or "" where nothing does.
+
+    Where the names point now counts: adapters that are plugged in anew get others.
+
+    Args:
+        hass: where it is looked for.
+        url: the port.
+        behind: who asks; what came after it does not have the line.
+    """
+    line = await line_of(hass, url)
+    ports: list[P1Port] = [*hass.data.get(_PORTS, ())]
+    for port in ports:
+        if port is behind:
+            break
+        if await line_of(hass, port.reader.connection.url) == line:
+            return port.reader.connection.title
+    return ""
 
 
 class P1Port:
@@ -106,7 +121,6 @@ class P1Port:
         self.time_between_update = time_between_update
         self.roster = roster
         self._hass = hass
-        self._left = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         queue: deque[Event] = deque(maxlen=QUEUE_SIZE)
         counters = Counters()
@@ -116,6 +130,7 @@ class P1Port:
         self.reader = Reader(
             connection, decoder, queue, self.dsmr.drain, not_ready=(HomeAssistantError,)
         )
+        self.reader.held_by = partial(holder_of, hass, connection.url, self)
         self.reader.serial = roster.serial or version.serial
         self.reader.patience = roster.patience
         self._issue = PortIssue(hass, roster.port_id, self.reader, self.dsmr)
@@ -149,20 +164,10 @@ class P1Port:
         self._issue.end()
 
     async def _read(self) -> None:
-        """Read, as soon as nothing else here reads the same line."""
-        line = await line_of(self._hass, self.reader.connection.url)
-        holders = self._hass.data.setdefault(_HOLDERS, {})
-        while holder := holders.get(line):
-            self.reader.held(holder.reader.connection.title)
-            await holder.left()
-        holders[line] = self
+        ports = self._hass.data.setdefault(_PORTS, [])
+        ports.append(self)
         try:
             await self.reader.run()
         finally:
             self.dsmr.end()
-            del holders[line]
-            self._left.set()
-
-    async def left(self) -> None:
-        """Wait until the line is free for others."""
-        await self._left.wait()
+            ports.remove(self)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 import errno
@@ -70,6 +70,10 @@ class SilentError(Exception):
     """The port is open, and no telegram comes."""
 
 
+class HeldError(Exception):
+    """Something else here reads the line at the port."""
+
+
 class _Protocol(asyncio.Protocol):
     """Hands bytes to the reader and knows when the connection is lost."""
 
@@ -121,7 +125,9 @@ class Reader:
         counters: telegrams, checksum failures, connections and the last cause of a loss.
         cause: why no telegrams come, or None while they do and as long as it is not known.
         looks_like: the version as which the telegrams pass that come, where it is another one.
-        holder: what else here has the port, so that it is not opened.
+        held_by: asked before each opening what else here reads the line at the port, so that it is
+            not opened; or "" where nothing does, as somebody says who knows.
+        holder: what it said the last time.
         telegram_at: when the last telegram that passed came, in seconds of the event loop's clock.
         heard: the last telegrams, decrypted, whether they passed or not, each with when it came in
             seconds of the event loop's clock.
@@ -153,6 +159,7 @@ class Reader:
         self.version = decoder.version
         self.cause: Cause | None = None
         self.looks_like: Version | None = None
+        self.held_by: Callable[[], Awaitable[str]] = _nobody
         self.holder = ""
         self.telegram_at: float | None = None
         self.heard: deque[tuple[float, bytes]] = deque(maxlen=HEARD)
@@ -167,6 +174,7 @@ class Reader:
             OSError,
             SerialException,
             SilentError,
+            HeldError,
             *self._not_ready,
         )
         self._packets = RFXtrxPackets() if connection.rfxtrx else None
@@ -223,12 +231,6 @@ class Reader:
             await asyncio.sleep(min(pause, self._longest_retry))
             pause = min(2 * pause, self._longest_retry)
 
-    def held(self, holder: str) -> None:
-        """Say that something else here has the port, which is not opened therefore."""
-        self.holder = holder
-        self._lost(Cause.HELD, ConnectionError(f"{holder} has the port"))
-        self._tell(Disconnected())
-
     async def found(self) -> Version:
         """Wait until the version has turned out to be another one, and return it."""
         await self._found.wait()
@@ -243,6 +245,9 @@ class Reader:
         self._plain.clear()
         self._encrypted.clear()
         self._is_open = False
+        self.holder = await self.held_by()
+        if self.holder:
+            raise HeldError(f"{self.holder} has the port")
         self._serial = self._search.begin() if self._search else self.serial
         self._protocol = protocol = _Protocol(self)
         try:
@@ -469,6 +474,8 @@ class Reader:
         """Return what an error means that came in opening a port, or from an open one."""
         if isinstance(error, SilentError):
             return self._diagnosis()
+        if isinstance(error, HeldError):
+            return Cause.HELD
         if isinstance(error, self._not_ready):
             return Cause.NOT_READY
         return cause_of(error, is_open=self._is_open)
@@ -502,6 +509,10 @@ class Reader:
             self._drain()
         except Exception as error:
             self._unexpected(f"in telling what comes from {self.connection.name}", error)
+
+
+async def _nobody() -> str:
+    return ""
 
 
 def _is_of_settings(error: Exception) -> bool:
