@@ -1,5 +1,6 @@
 """What a person sees who adds a meter, moves it, or has its key wrong."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import nullcontext
 import errno
@@ -19,6 +20,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.selector import SerialPortSelector, TextSelector
 import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.dsmr import probe, reader
 from custom_components.dsmr.probe import address
@@ -590,3 +592,64 @@ async def test_an_address_is_changed_as_a_text_and_an_adapter_is_chosen_from_the
         [field] = [f for f in form["data_schema"].schema if f == CONF_PORT]
         assert isinstance(form["data_schema"].schema[field], selector)
         await hass.config_entries.async_remove(entry.entry_id)
+
+
+# --- an entry lets go of its port while that is probed
+
+
+@pytest.fixture
+async def probing(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> tuple[MockConfigEntry, ConfigFlowResult]:
+    """An entry, and the dialog in which another port is listened to for it."""
+    entry = entry_for("5", AM550, port=at(gateway))
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    form = await entry.start_reconfigure_flow(hass)
+    return entry, await give(hass, form, {"port": at(second_gateway), "dsmr_version": "5"})
+
+
+type Probing = tuple[MockConfigEntry, ConfigFlowResult]
+
+
+async def test_an_entry_that_is_set_up_anew_meanwhile_moves_all_the_same(
+    hass: HomeAssistant, second_gateway: Gateway, probing: Probing
+) -> None:
+    entry, result = probing
+    await second_gateway.connected()
+    await until(lambda: entry.state is ConfigEntryState.NOT_LOADED)
+    # As Home Assistant does half a minute after a sensor was enabled.
+    hass.config_entries.async_schedule_reload(entry.entry_id)
+    await until(lambda: entry.state is ConfigEntryState.LOADED)
+    done = await after(hass, result, second_gateway, AM550)
+    assert done["reason"] == "reconfigure_successful"
+    assert entry.data["port"] == at(second_gateway)
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_an_entry_that_is_removed_meanwhile_is_not_set_up_again(
+    hass: HomeAssistant, second_gateway: Gateway, probing: Probing
+) -> None:
+    entry, result = probing
+    await second_gateway.connected()
+    await hass.config_entries.async_remove(entry.entry_id)
+    async with second_gateway.sending(AM550):
+        await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.NOT_LOADED
+    assert not hass.config_entries.async_entries("dsmr")
+    done = await hass.config_entries.flow.async_configure(result["flow_id"])
+    assert (done["type"], done["reason"]) == (FlowResultType.ABORT, "entry_removed")
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_an_entry_reads_on_at_whatever_moment_the_window_is_closed(
+    hass: HomeAssistant, gateway: Gateway, probing: Probing, turns: int
+) -> None:
+    entry, result = probing
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    hass.config_entries.flow.async_abort(result["flow_id"])
+    await until(lambda: entry.state is ConfigEntryState.LOADED)
+    async with gateway.sending(AM550):
+        await state_of(hass, "sensor.electricity_meter_active_tariff", "normal")

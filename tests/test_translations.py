@@ -119,11 +119,11 @@ def strings(module: str) -> set[str]:
 def test_the_flow_has_a_text_for_each_form_and_error_and_no_other() -> None:
     config = ENGLISH["config"]
     steps = {name.removeprefix("async_step_") for name in vars(config_flow.DSMRConfigFlow)}
-    # These show no form: one waits, one looks, and one leads to its confirmation.
-    shown = steps & strings("config_flow") - {"probe", "found", "reauth"}
+    # These show no form: they wait, look, end, or lead to a confirmation.
+    shown = steps & strings("config_flow") - {"probe", "found", "gone", "reauth"}
     assert config["step"].keys() == shown
     assert config["progress"].keys() == {"probe"}
-    assert config["abort"].keys() == {"already_configured"}
+    assert config["abort"].keys() == {"already_configured", "entry_removed"}
     # Encrypted telegrams and no key is no error: it is asked for then.
     errors = {str(cause) for cause in Cause if cause is not Cause.NO_KEY}
     assert config["error"].keys() == errors | {"invalid_port", "invalid_key"}

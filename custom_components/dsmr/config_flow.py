@@ -260,6 +260,8 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
                 description_placeholders={"port": self._name},
             )
         probing, self._probing = self._probing, None
+        if self.source != SOURCE_USER and self._entry is None:
+            return self.async_show_progress_done(next_step_id="gone")
         try:
             self._found = probing.result()
         except ProbeError as error:
@@ -288,29 +290,40 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         Raises:
             ProbeError: none came, or none that can be read.
         """
-        entry = self._entry
-        held = entry is not None and entry.state is ConfigEntryState.LOADED
-        if entry is not None and held:
-            await self.hass.config_entries.async_unload(entry.entry_id)
+        entry, entries = self._entry, self.hass.config_entries
+        if entry is None or entry.state is not ConfigEntryState.LOADED:
+            return await self._probe_either_way()
+        # Who closes the window ends the probe, and neither of these by halves.
+        leaving = self.hass.async_create_task(entries.async_unload(entry.entry_id))
         try:
-            self._holder = await holder_of(self.hass, self._port[CONF_PORT])
-            if self._holder:
-                raise ProbeError(Cause.HELD)
-            try:
-                return await self._probe_as(self._protocol)
-            except ProbeError as error:
-                if error.cause not in (Cause.NO_TELEGRAM, Cause.CHECKSUM):
-                    raise
-                # What comes may be the packets of an RFXtrx receiver, or none any more.
-                other = _OTHER_PROTOCOL[self._protocol]
-                with suppress(ProbeError):
-                    found = await self._probe_as(other)
-                    self._protocol = other
-                    return found
-                raise
+            await asyncio.shield(leaving)
+            return await self._probe_either_way()
         finally:
-            if entry is not None and held:
-                await self.hass.config_entries.async_setup(entry.entry_id)
+            await asyncio.shield(self.hass.async_create_task(self._take_back(entry, leaving)))
+
+    async def _take_back(self, entry: DsmrConfigEntry, leaving: asyncio.Task[bool]) -> None:
+        """Let an entry read its port again, if nothing else has done that or has removed it."""
+        await asyncio.wait([leaving])
+        entries = self.hass.config_entries
+        if entries.async_get_entry(entry.entry_id) and entry.state is ConfigEntryState.NOT_LOADED:
+            await entries.async_setup(entry.entry_id)
+
+    async def _probe_either_way(self) -> Found:
+        self._holder = await holder_of(self.hass, self._port[CONF_PORT])
+        if self._holder:
+            raise ProbeError(Cause.HELD)
+        try:
+            return await self._probe_as(self._protocol)
+        except ProbeError as error:
+            if error.cause not in (Cause.NO_TELEGRAM, Cause.CHECKSUM):
+                raise
+            # What comes may be the packets of an RFXtrx receiver, or none any more.
+            other = _OTHER_PROTOCOL[self._protocol]
+            with suppress(ProbeError):
+                found = await self._probe_as(other)
+                self._protocol = other
+                return found
+            raise
 
     async def _probe_as(self, protocol: str) -> Found:
         connection = self._connection(protocol)
@@ -324,10 +337,14 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @property
     def _entry(self) -> DsmrConfigEntry | None:
-        """The entry that is changed, or None where one is added."""
+        """The entry that is changed, or None where one is added or that was removed."""
         if self.source == SOURCE_USER:
             return None
-        return self.hass.config_entries.async_get_known_entry(self.context["entry_id"])
+        return self.hass.config_entries.async_get_entry(self.context["entry_id"])
+
+    async def async_step_gone(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """End where the entry that was to be changed is not there any more."""
+        return self.async_abort(reason="entry_removed")
 
     async def async_step_found(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """A telegram has come: whose is it?"""
