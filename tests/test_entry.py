@@ -345,6 +345,36 @@ async def test_a_gas_meter_that_replaces_another_takes_its_entity_and_device(
     assert entities_of(hass, entry)[GAS].entity_id == "sensor.gas_meter_gas_consumption"
 
 
+async def test_a_gas_meter_that_the_built_in_met_first_is_shown_under_what_it_made(
+    hass: HomeAssistant, serial_line: SerialLine
+) -> None:
+    entry = entry_for("5", AM550, port=str(serial_line.device))
+    await loader.async_get_custom_components(hass)
+    async with serial_line.sending(AM550):
+        await set_up_entry(hass, entry)
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+        await hass.config_entries.async_unload(entry.entry_id)
+    replaced = edited(AM550, o0_1_96_1_0="(4732)", o0_1_24_2_1="(261112070000W)(00005.000*m3)")
+    serial_line.unplug()
+    serial_line.plug_in()
+    async with built_in(hass, entry), serial_line.sending(replaced):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await until(lambda: "4732" in entities_of(hass, entry))
+        await hass.async_block_till_done()
+        made = entities_of(hass, entry)["4732"]
+    serial_line.unplug()
+    serial_line.plug_in()
+    async with serial_line.sending(replaced):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await state_of(hass, made.entity_id, "5.0")
+        await hass.async_block_till_done()
+        # The old meter's one shows nothing of the new one.
+        assert value_of(hass, "sensor.gas_meter_gas_consumption") == "unavailable"
+        assert entities_of(hass, entry)["4732"] == made
+        assert entry.runtime_data.reader.counters.errors == 0
+        await hass.config_entries.async_unload(entry.entry_id)
+
+
 async def test_a_meter_that_is_gone_can_be_removed_and_one_that_is_there_can_not(
     hass: HomeAssistant, gateway: Gateway, device_registry: dr.DeviceRegistry
 ) -> None:

@@ -322,6 +322,12 @@ class DSMREntity(PortEntity):
             self._key = key
             self._unsubscribe = self._dsmr.listen(key, self._told, self.entity_description.step)
 
+    @callback
+    def leave(self) -> None:
+        """Leave Home Assistant, if it was added; its place in the registry stays."""
+        if self._is_added:
+            self.hass.async_create_task(self.async_remove())
+
     def show(self, reading: Reading | None) -> None:
         """Take over a reading; None where the telegram has none or none comes."""
         raise NotImplementedError

@@ -248,20 +248,29 @@ class Sensors:
         Their unique ids are made of the meter's identifier; entity ids and history stay.
         """
         entities, devices = er.async_get(self._hass), dr.async_get(self._hass)
+        identifiers = {slot.identity: self._identity.device(slot) for slot in self._roster.slots}
+        # The built-in has met these meters, and made what is theirs: they take nobody's place.
+        met = {
+            identity
+            for identity, identifier in identifiers.items()
+            if identifier
+            and devices.async_get_device_by_identifier(identifier, self._roster.port_id)
+        }
         for old, sensor in list(self._sensors.items()):
             new = self._identity.unique_id(sensor.entity_description, sensor.slot)
-            entity_id = entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, old)
-            if new == old or entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, new):
+            if new == old or sensor.slot is None:
                 continue
             del self._sensors[old]
+            if sensor.slot.identity in met:
+                sensor.leave()
+                continue
             sensor.renamed(new)
             self._sensors[new] = sensor
-            if entity_id is None:
-                continue
-            device_id = entities.async_update_entity(entity_id, new_unique_id=new).device_id
-            device = self._identity.device(sensor.slot)
-            if device and device_id:
-                devices.async_update_device(device_id, new_identifiers={device})
+            if entity_id := entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, old):
+                device_id = entities.async_update_entity(entity_id, new_unique_id=new).device_id
+                identifier = identifiers[sensor.slot.identity]
+                if identifier and device_id:
+                    devices.async_update_device(device_id, new_identifiers={identifier})
 
     def _add(self) -> None:
         slots = self._roster.slots
