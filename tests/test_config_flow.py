@@ -17,7 +17,11 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
 from homeassistant.helpers.selector import SerialPortSelector, TextSelector
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -592,6 +596,20 @@ async def test_an_address_is_changed_as_a_text_and_an_adapter_is_chosen_from_the
         [field] = [f for f in form["data_schema"].schema if f == CONF_PORT]
         assert isinstance(form["data_schema"].schema[field], selector)
         await hass.config_entries.async_remove(entry.entry_id)
+
+
+@pytest.mark.logs("No telegrams? from .*: ")
+@pytest.mark.logs("Telegrams come from")
+async def test_a_key_is_not_asked_for_any_more_when_telegrams_can_be_read_again(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    entry = entry_for("5L", SMARTY, port=at(gateway))
+    await set_up_entry(hass, entry)
+    async with gateway.sending(encrypted(SMARTY, bytes.fromhex(KEY))):
+        await until(lambda: bool(hass.config_entries.flow.async_progress()))
+    async with gateway.sending(SMARTY):
+        await until(lambda: not hass.config_entries.flow.async_progress())
+    assert not ir.async_get(hass).issues
 
 
 # --- an entry lets go of its port while that is probed

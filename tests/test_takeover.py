@@ -3,7 +3,7 @@
 from typing import Any
 
 from homeassistant.components.repairs import RepairsFlowResult, repairs_flow_manager
-from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.config_entries import ConfigEntry, ConfigEntryDisabler, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
@@ -108,6 +108,29 @@ async def test_a_meter_moves_with_its_entities_their_names_and_what_was_learnt(
     assert after[POWER].name == "What we use"
     assert value_of(hass, "sensor.our_gas") == "3160.427"
     assert issues(hass) == {"yaml_left_out_yaml"}
+
+
+@pytest.mark.parametrize("ends", ["removed", "disabled"])
+async def test_the_file_has_its_meter_back_when_the_entry_goes(
+    hass: HomeAssistant, gateway: Gateway, ends: str
+) -> None:
+    await set_up(hass, at(gateway))
+    await read(hass, gateway, AM550, POWER)
+    await fix(hass)
+    await reload(hass, at(gateway))
+    assert issues(hass) == {"yaml_left_out_yaml"}
+    entry = entry_of(hass)
+    with configuration(at(gateway)):
+        if ends == "removed":
+            await hass.config_entries.async_remove(entry.entry_id)
+        else:
+            await hass.config_entries.async_set_disabled_by(
+                entry.entry_id, ConfigEntryDisabler.USER
+            )
+        await until(lambda: bool(hass.data.get(YAML_PORTS, {})))
+        async with gateway.sending(AM550):
+            await until(lambda: hass.data[YAML_PORTS]["yaml"].dsmr.telegram is not None)
+    assert "yaml_left_out_yaml" not in issues(hass)
 
 
 async def test_lines_that_stay_in_the_file_are_left_out_and_a_person_is_told(

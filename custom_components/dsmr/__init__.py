@@ -4,11 +4,18 @@ import asyncio
 from functools import partial
 
 from homeassistant import config as conf_util
+from homeassistant.config_entries import (
+    SIGNAL_CONFIG_ENTRY_CHANGED,
+    SOURCE_REAUTH,
+    ConfigEntry,
+    ConfigEntryChange,
+)
 from homeassistant.const import SERVICE_RELOAD
 from homeassistant.core import HomeAssistant, ServiceCall, callback
 from homeassistant.exceptions import ConfigEntryError
 from homeassistant.helpers import config_validation as cv, entity_registry as er
 from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity_platform import async_get_platforms
 from homeassistant.helpers.reload import async_reload_integration_platforms
 from homeassistant.helpers.service import async_register_admin_service
@@ -26,17 +33,17 @@ from .const import (
 )
 from .entity import EntryIdentity
 from .migration import migrated
-from .models import Cause
+from .models import Cause, Contents
 from .port import DsmrConfigEntry, P1Port, connection_of
 from .roster import PROBED, Roster
-from .takeover import forget_issues, take_over
+from .takeover import forget_issues, is_left_out, take_over
 from .versions import VERSIONS
 
 CONFIG_SCHEMA = cv.platform_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Set up the action that reads configuration.yaml again."""
+    """Set up the action that reads configuration.yaml again, and take it when it must be."""
     reloading = asyncio.Lock()
 
     async def reload(call: ServiceCall) -> None:
@@ -54,7 +61,15 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
                     await platform.async_reset()
             await async_reload_integration_platforms(hass, DOMAIN, PLATFORMS)
 
+    @callback
+    def changed(change: ConfigEntryChange, entry: ConfigEntry) -> None:
+        """Let configuration.yaml have a meter that no entry reads any more."""
+        ends = change is ConfigEntryChange.REMOVED or entry.disabled_by is not None
+        if ends and entry.domain == DOMAIN and is_left_out(hass):
+            hass.async_create_task(hass.services.async_call(DOMAIN, SERVICE_RELOAD))
+
     async_register_admin_service(hass, DOMAIN, SERVICE_RELOAD, reload)
+    async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
     return True
 
 
@@ -84,6 +99,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
         roster,
     )
     entry.runtime_data.dsmr.listen_loss(partial(_lost, hass, entry))
+    entry.runtime_data.dsmr.listen_contents(partial(_read, hass, entry))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
 
@@ -93,6 +109,13 @@ def _lost(hass: HomeAssistant, entry: DsmrConfigEntry, _: None) -> None:
     """Ask for the key where it is that for which no telegrams come."""
     if entry.runtime_data.reader.cause in (Cause.NO_KEY, Cause.WRONG_KEY):
         entry.async_start_reauth(hass)
+
+
+@callback
+def _read(hass: HomeAssistant, entry: DsmrConfigEntry, _: Contents) -> None:
+    """Take the question for the key back: telegrams can be read without it."""
+    for flow in entry.async_get_active_flows(hass, {SOURCE_REAUTH}):
+        hass.config_entries.flow.async_abort(flow["flow_id"])
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool:

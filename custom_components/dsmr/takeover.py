@@ -75,6 +75,13 @@ def leave_out(hass: HomeAssistant, port_id: str, port: str, entry: DsmrConfigEnt
 
 
 @callback
+def is_left_out(hass: HomeAssistant) -> bool:
+    """Return whether a meter of configuration.yaml is not set up, because an entry reads it."""
+    found = ir.async_get(hass).issues
+    return any(domain == DOMAIN and issue.startswith(_LEFT_OUT) for domain, issue in found)
+
+
+@callback
 def forget_issues(hass: HomeAssistant) -> None:
     """Take away what was said of configuration.yaml, which is read anew."""
     for domain, issue_id in list(ir.async_get(hass).issues):
