@@ -9,6 +9,7 @@ from homeassistant.config_entries import (
     SOURCE_REAUTH,
     ConfigEntry,
     ConfigEntryChange,
+    ConfigEntryState,
 )
 from homeassistant.const import SERVICE_RELOAD
 from homeassistant.core import HomeAssistant, ServiceCall, callback
@@ -64,8 +65,9 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     @callback
     def changed(change: ConfigEntryChange, entry: ConfigEntry) -> None:
         """Let configuration.yaml have a meter that no entry reads any more."""
-        ends = change is ConfigEntryChange.REMOVED or entry.disabled_by is not None
-        if ends and entry.domain == DOMAIN and is_left_out(hass):
+        is_removed = change is ConfigEntryChange.REMOVED
+        has_left = entry.disabled_by is not None and entry.state is ConfigEntryState.NOT_LOADED
+        if (is_removed or has_left) and entry.domain == DOMAIN and is_left_out(hass):
             hass.async_create_task(hass.services.async_call(DOMAIN, SERVICE_RELOAD))
 
     async_register_admin_service(hass, DOMAIN, SERVICE_RELOAD, reload)
