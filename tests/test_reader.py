@@ -390,15 +390,26 @@ def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_from_its_first_
 
 @pytest.mark.logs(LOST + "no telegram for")
 @pytest.mark.logs(BACK)
-@pytest.mark.parametrize("sent", [2 * AM550, AM550 + bytes(300)], ids=["two", "with padding"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [2 * AM550],
+        [AM550 + bytes(300)],
+        [AM550, AM550],
+        [(4 * AM550)[start : start + 1460] for start in range(0, 4 * len(AM550), 1460)],
+    ],
+    ids=["two", "with padding", "two packets", "segments"],
+)
 def test_a_gateway_that_sends_more_than_a_telegram_a_minute_is_learnt_too(
-    line: Line, sent: bytes
+    line: Line, sent: list[bytes]
 ) -> None:
     async def test() -> None:
         async with Reading() as reading:
-            for _ in range(2):
+            for _ in range(10):
                 reading.events()
-                line.send(sent)
+                for data in sent:
+                    line.send(data)
+                    await passed(0.0625)
                 await passed(60)
             assert {type(event) for event in reading.events()} == {TelegramReceived}
 

@@ -191,11 +191,11 @@ class Reader:
         self._waiting_since = 0.0
         self._doubt_since = 0.0
         self._has_searched = False
-        # Bytes since the last telegram that passed: noise, and telegrams that did not pass.
-        self._unread = 0
         self._gaps: deque[float] = deque(maxlen=GAPS)
-        # When the present pause began: with the last telegram, or when the port was first open.
-        self._pause_began: float | None = None
+        # When the last bytes came, or else when the port was first open; and for how long none came
+        # at most since the last telegram that passed.
+        self._heard_at: float | None = None
+        self._pause = 0.0
         # What the time before the first telegram says about the next one.
         self._first_pause = 0.0
         self._available = True
@@ -271,8 +271,8 @@ class Reader:
             self.counters.connections += 1
             self._tell(Connected())
             self._waiting_since = loop.time()
-            if self._pause_began is None:
-                self._pause_began = self._waiting_since
+            if self._heard_at is None:
+                self._heard_at = self._waiting_since
             error = await self._watch(protocol.lost)
         finally:
             # A port that takes its time to close is not heard beside the next one.
@@ -341,17 +341,17 @@ class Reader:
         """Take bytes from the port."""
         now = asyncio.get_running_loop().time()
         self._fruitless.bytes = True
+        if self._heard_at is not None:
+            self._pause = max(self._pause, now - self._heard_at)
+        self._heard_at = now
         if self._packets is not None:
             data = self._packets.feed(data)
         passed = self.counters.telegrams
-        frames = self._plain.feed(data)
-        self._unread += len(data) - data.count(0) - sum(map(len, frames))
-        for frame in frames:
+        for frame in self._plain.feed(data):
             self._take(frame, now)
         # Bytes that end a plain telegram are none of an encrypted one; but what looks like a plain
         # one may be in an encrypted one by chance.
         for sealed in () if self.counters.telegrams > passed else self._encrypted.feed(data):
-            self._unread -= len(sealed)
             for frame in self._opened(sealed):
                 self._take(frame, now, encrypted=True)
         # All that has come at once: if that is much, the queue keeps the newest.
@@ -389,7 +389,6 @@ class Reader:
     def _take(self, frame: bytes, now: float, *, encrypted: bool = False) -> None:
         """Read a telegram, of whichever version where that is to be found out."""
         self.heard.append((now, frame))
-        self._unread += len(frame)
         version = self.version
         if self._search is not None and not self._is_as_given:
             version = recognise(frame, encrypted=encrypted)
@@ -442,17 +441,15 @@ class Reader:
         self.cause = self.looks_like = None
         self._has_searched = False
         self._refused = 0
-        # A pause in which telegrams were damaged is not one that the meter makes.
-        is_pause = self._unread < 1.2 * len(self.heard[-1][1])
-        self._unread = 0
         self._fruitless.forget()
-        pause = now - self._pause_began if is_pause and self._pause_began is not None else 0.0
+        # No bytes at all: damaged telegrams teach nothing, nor do two telegrams in a row.
+        pause, self._pause = self._pause, 0.0
         if self.telegram_at is None:
             # It sends less often than its version; how much less, only the next one says.
             self._first_pause = SLOWEST if pause > 2 * self.version.interval else 0.0
-        elif pause > 0:
+        elif pause > self.version.interval / 2:
             self._gaps.append(pause)
-        self.telegram_at = self._waiting_since = self._doubt_since = self._pause_began = now
+        self.telegram_at = self._waiting_since = self._doubt_since = now
         if not self._available:
             self._available = True
             LOGGER.warning("Telegrams come from %s again", self.connection.name)
