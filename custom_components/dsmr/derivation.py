@@ -91,9 +91,11 @@ def _average_peak(inputs: Sequence[Reading | None]) -> Reading:
     return Reading(sum(billed, Decimal()) / len(billed), "kW") if billed else _UNKNOWN
 
 
-def _tariffs(total: str) -> tuple[str, ...]:
-    return tuple(f"{total[:-1]}{tariff}" for tariff in (1, 2, 3, 4))
-
+TARIFFS: Final[Mapping[str, tuple[str, ...]]] = {
+    total: tuple(f"{total[:-1]}{tariff}" for tariff in (1, 2, 3, 4))
+    for total in (ENERGY_IMPORTED, ENERGY_EXPORTED)
+}
+"""By a total of energy, the registers of which it is the sum."""
 
 # What is made of which lines, and whether it takes all of them. A line of the same reference that
 # the meter does send wins.
@@ -102,8 +104,8 @@ _RULES: Final[Mapping[str, tuple[_Rule, tuple[str, ...], Callable[[Iterable[bool
     NET_POWER_PHASES[0]: (_net, ("21.7.0", "22.7.0"), all),
     NET_POWER_PHASES[1]: (_net, ("41.7.0", "42.7.0"), all),
     NET_POWER_PHASES[2]: (_net, ("61.7.0", "62.7.0"), all),
-    ENERGY_IMPORTED: (_total, _tariffs(ENERGY_IMPORTED), any),
-    ENERGY_EXPORTED: (_total, _tariffs(ENERGY_EXPORTED), any),
+    ENERGY_IMPORTED: (_total, TARIFFS[ENERGY_IMPORTED], any),
+    ENERGY_EXPORTED: (_total, TARIFFS[ENERGY_EXPORTED], any),
     FORECAST: (_forecast, (DEMAND, POWER_IMPORTED, TELEGRAM_TIME), all),
     AVERAGE_PEAK: (_average_peak, (PEAK_OF_MONTH, PEAKS), any),
 }

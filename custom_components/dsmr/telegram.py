@@ -13,7 +13,7 @@ import re
 from typing import Final
 
 from .checksum import crc16, crc16_of_changes
-from .derivation import Derivation
+from .derivation import TARIFFS, Derivation
 from .line import printable
 from .lines import Line, LineReader
 from .models import (
@@ -40,6 +40,8 @@ LEFT: Final = timedelta(days=30)
 _MBUS_TYPES = frozenset(MBusType)
 # The lines that say which meters there are.
 _METERS = frozenset({MBUS_TYPE, *MBUS_IDENTIFIERS})
+# The registers of which a total is the sum.
+_SUMMANDS = frozenset(tariff for tariffs in TARIFFS.values() for tariff in tariffs)
 # All digits are one: what is left of a telegram is mostly the same in the next one.
 _ALIKE = bytes.maketrans(b"123456789", b"000000000")
 
@@ -69,8 +71,12 @@ class Decoder:
         # Where there is no checksum: what the meter sends, and what has come once.
         self._references: set[tuple[int, ReadingKey]] = set()
         self._strange: set[tuple[int, ReadingKey]] = set()
-        # There too: how many telegrams in a row have lacked a register.
-        self._lacking: dict[ReadingKey, int] = {}
+        # There too: of which registers a total is the sum, and how many telegrams in a row have
+        # lacked one of them.
+        self._summands = {
+            total: version.electricity.keys() & set(tariffs) for total, tariffs in TARIFFS.items()
+        }
+        self._lacking = dict.fromkeys(TARIFFS, 0)
         # And the M-Bus meters that have come once in the place of another one.
         self._strangers: set[tuple[MBusType, str]] = set()
         self._derivation = Derivation(counters)
@@ -174,12 +180,13 @@ class Decoder:
         if all(line is None or line.error for line in lines):
             raise ChecksumError("no line of it can be read")
         sent, behind = self._sorted(filter(None, lines))
-        missed = [] if self.version.checksum else self._missed(sent)
+        partial = [] if self.version.checksum else self._partial(sent)
         meters = tuple(self._add_meters(sent, behind)) if behind else ()
-        doubts = continued or self._strange or self._strangers or missed
+        doubts = continued or self._strange or self._strangers or partial
         self._remember([] if doubts else raw, [None, *lines], sent)
         self._doubted.clear()
-        sent.update(dict.fromkeys(missed, Reading(None)))
+        for total in partial:
+            sent.setdefault(total, Reading(None))
         for key, reading in sent.items():
             if _is_register(key.obis):
                 sent[key] = self._believed(key, reading, now)
@@ -204,16 +211,23 @@ class Decoder:
         self._references |= references - doubted
         return [None if line and (line.channel, line.key) in doubted else line for line in lines]
 
-    def _missed(self, sent: Mapping[ReadingKey, Reading]) -> list[ReadingKey]:
-        """Return the registers of electricity that may be there though no line says so.
+    def _partial(self, sent: Mapping[ReadingKey, Reading]) -> list[ReadingKey]:
+        """Return the totals that would be too small, because the line of a tariff was damaged.
 
-        Where there is no checksum it may be the reference that was damaged; and without one of
-        them, a total of all is too small.
+        Where there is no checksum, nothing else says so. A meter of which it is known from the
+        version what it sends is believed at once.
         """
-        known = {key for key in self._registers if key.meter == ELECTRICITY}
-        lacking = self._lacking
-        self._lacking = {key: lacking.get(key, 0) + 1 for key in known - sent.keys()}
-        return [key for key, telegrams in self._lacking.items() if telegrams < TELEGRAMS]
+        found = []
+        for total, tariffs in TARIFFS.items():
+            keys = {tariff: ReadingKey(ELECTRICITY, tariff) for tariff in tariffs}
+            read = {t for t, key in keys.items() if key in sent and sent[key].value is not None}
+            lacks = not read >= self._summands[total]
+            self._lacking[total] = self._lacking[total] + 1 if lacks else 0
+            if self._lacking[total] in range(1, TELEGRAMS):
+                found += [ReadingKey(ELECTRICITY, total)] if read else []
+            else:
+                self._summands[total] = read
+        return found
 
     def _remember(
         self, raw: list[bytes], lines: list[Line | None], readings: Mapping[ReadingKey, Reading]
@@ -236,16 +250,21 @@ class Decoder:
     def _sorted(self, lines: Iterable[Line]) -> tuple[dict[ReadingKey, Reading], list[Line]]:
         """Return the readings of the electricity meter, and the lines of the meters behind it."""
         readings: dict[ReadingKey, Reading] = {}
+        unread: dict[ReadingKey, Reading] = {}
         behind: list[Line] = []
         for line in lines:
             if line.odd is not None:
                 line.odd.times += 1
-            self.counters.unreadable_lines += bool(line.error)
-            if line.channel:
-                behind += [] if line.error else [line]
-            elif not line.error or line.key in self._telegram.contents.keys:
+            if line.error:
+                self.counters.unreadable_lines += 1
+                # Without it the total is not known. Where there is no checksum, see `_partial`.
+                if self.version.checksum and line.key.obis in _SUMMANDS:
+                    unread[line.key] = line.reading
+            elif line.channel:
+                behind.append(line)
+            else:
                 readings.setdefault(line.key, line.reading)
-        return readings, behind
+        return {**unread, **readings}, behind
 
     def _add_meters(
         self, readings: dict[ReadingKey, Reading], lines: Iterable[Line]
