@@ -15,7 +15,7 @@ from custom_components.dsmr.models import (
     ReadingKey,
     Telegram,
 )
-from custom_components.dsmr.obis import FLOW, MBUS_READING
+from custom_components.dsmr.obis import AVERAGE_PEAK, FLOW, MBUS_READING, MONTH_END, PEAKS
 from custom_components.dsmr.telegram import ChecksumError, Decoder
 from custom_components.dsmr.versions import VERSIONS
 
@@ -273,6 +273,64 @@ def test_the_average_peak_counts_no_month_below_the_floor() -> None:
         o0_0_98_1_0=months("99.000", *["02.500"] * 11),
     )
     assert Meter("5B").shows(telegram, "average peak") == Decimal("2.5")
+
+
+@pytest.mark.parametrize(
+    "old",
+    ["(231101000000W)(632525252525W)(00.000*kW)", "(241001000000S)(240913201500S)(09.000*kW)"],
+    ids=["before there was the meter", "a year ago"],
+)
+def test_a_month_that_is_not_billed_any_more_is_in_the_log_and_not_in_the_mean(old: str) -> None:
+    recent = "(251001000000S)(250913201500S)(03.000*kW)(251101000000W)(251002194500S)(04.000*kW)"
+    telegram = Meter("5B").says(
+        edited(
+            telegram_of("fluvius-t211"),
+            o1_0_1_6_0="(251112070500W)(05.000*kW)",
+            o0_0_98_1_0=f"(3)(1-0:1.6.0)(1-0:1.6.0){old}{recent}",
+        )
+    )
+    peaks = telegram.readings[ReadingKey(ELECTRICITY, PEAKS)]
+    assert (peaks.value, len(peaks.entries)) == (Decimal(4), 3)
+    assert ReadingKey(ELECTRICITY, MONTH_END) not in telegram.readings
+    assert telegram.readings[ReadingKey(ELECTRICITY, AVERAGE_PEAK)].value == Decimal(4)
+
+
+class Gas:
+    """A gas meter, and the telegrams in which it is read."""
+
+    def __init__(self) -> None:
+        self._meter = Meter(interval=10)
+
+    def flows(self, clock: str, read: str, gas: str) -> object:
+        """Return the flow by a telegram at a moment, with a reading of another."""
+        sent = edited(
+            AM550, o0_0_1_0_0=f"(261112{clock}W)", o0_1_24_2_1=f"(261112{read}W)({gas}*m3)"
+        )
+        readings = self._meter.says(sent).readings
+        return next(reading.value for key, reading in readings.items() if key.obis == FLOW)
+
+
+def test_a_register_that_was_wrong_and_is_right_again_has_not_flowed() -> None:
+    gas = Gas()
+    gas.flows("070001", "070000", "05000.000")
+    assert gas.flows("070501", "070500", "05000.100") == Decimal("1.2")
+    for second in range(10, 60, 10):
+        gas.flows(f"0710{second}", "071000", "00000.000")
+    for second in range(10, 60, 10):
+        assert gas.flows(f"0715{second}", "071500", "05000.300") is None
+    assert gas.flows("072001", "072000", "05000.400") == Decimal("1.2")
+
+
+def test_the_flow_of_a_meter_that_is_not_read_any_more_is_unknown_after_an_hour() -> None:
+    gas = Gas()
+    gas.flows("070001", "070000", "05000.000")
+    for minute in range(5, 60):
+        assert gas.flows(f"07{minute:02}30", "070500", "05000.100") == Decimal("1.2")
+    assert gas.flows("080459", "070500", "05000.100") == Decimal("1.2")
+    assert gas.flows("080501", "070500", "05000.100") is None
+    assert gas.flows("080502", "070500", "05000.100") is None
+    # It is read again: the mean since the last reading.
+    assert gas.flows("090501", "090500", "05000.300") == Decimal("0.1")
 
 
 def test_an_empty_slot_is_no_meter_and_one_without_identifier_is_known_by_its_channel() -> None:

@@ -25,6 +25,7 @@ from .obis import (
     POWER_IMPORTED,
     TELEGRAM_TIME,
 )
+from .registers import MOST_PER_HOUR
 from .unforeseen import Unforeseen
 
 QUARTER_HOUR: Final = 900
@@ -33,9 +34,15 @@ LEAST_PEAK: Final = Decimal("2.5")
 """kW that the Flemish capacity tariff bills at least for each month (VREG, since 2023)."""
 BILLED_MONTHS: Final = 12
 
+LASTING: Final = 3
+"""Intervals between two readings of an M-Bus meter after which it is not read any more …"""
+LEAST_LASTING: Final = timedelta(hours=1)
+"""… but never before as long."""
+
 type _Rule = Callable[[Sequence[Reading | None]], Reading]
 
 _UNKNOWN: Final = Reading(None)
+_CLOCK: Final = ReadingKey(ELECTRICITY, TELEGRAM_TIME)
 
 
 def _value(reading: Reading | None) -> Decimal | None:
@@ -80,15 +87,24 @@ def _forecast(inputs: Sequence[Reading | None]) -> Reading:
 def _average_peak(inputs: Sequence[Reading | None]) -> Reading:
     """The mean of this month's peak and those of the eleven months before, 2.5 kW at least each."""
     running, history = inputs
-    peaks = [
-        entry.value
+    # A month without a moment is one before the meter was there.
+    months = [
+        (_month(entry.time), entry.value)
         for entry in (history.entries if history else ())
-        if isinstance(entry.value, Decimal)
+        if entry.time and entry.occurred and isinstance(entry.value, Decimal)
     ]
+    latest = max((month for month, _ in months), default=0)
+    peaks = [peak for month, peak in months if month > latest - (BILLED_MONTHS - 1)]
     if (now := _value(running)) is not None:
         peaks.append(now)
-    billed = [max(peak, LEAST_PEAK) for peak in peaks[-BILLED_MONTHS:]]
+    billed = [max(peak, LEAST_PEAK) for peak in peaks]
     return Reading(sum(billed, Decimal()) / len(billed), "kW") if billed else _UNKNOWN
+
+
+def _month(midnight: datetime) -> int:
+    """Return the number of the month that begins with a midnight in the meter's time zone."""
+    noon = midnight + timedelta(hours=12)
+    return noon.year * 12 + noon.month
 
 
 TARIFFS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -188,6 +204,7 @@ class Derivation:
             line = ReadingKey(meter, MBUS_READING)
             flow = self._flows.setdefault(line, _Flow())
             sent[ReadingKey(meter, FLOW)] = flow.at(sent.get(line))
+        self._end_flows(sent)
         self._readings = Readings(sent, self)
         return self._readings
 
@@ -207,8 +224,22 @@ class Derivation:
                 flow = ReadingKey(line.meter, FLOW)
                 known[flow] = self._flows[line].at(said[line])
                 changed.append(flow)
+        if _CLOCK in said:
+            changed += self._end_flows(known)
         self._readings = Readings(known, self)
         return self._readings, changed
+
+    def _end_flows(self, known: dict[ReadingKey, Reading]) -> list[ReadingKey]:
+        """Let the flows be unknown whose meters are not read any more, and return which."""
+        now = known.get(_CLOCK, _UNKNOWN).value
+        if not isinstance(now, datetime):
+            return []
+        ended = []
+        for line, flow in self._flows.items():
+            if flow.until and now > flow.until and (key := ReadingKey(line.meter, FLOW)) in known:
+                known[key] = flow.end()
+                ended.append(key)
+        return ended
 
     def failed(self, rule: _Rule, error: Exception) -> None:
         """Say that a rule has raised: it costs what it makes."""
@@ -216,11 +247,21 @@ class Derivation:
 
 
 class _Flow:
-    """The flow between the last two readings of an M-Bus meter, by its own clock."""
+    """The flow between the last two readings of an M-Bus meter, by its own clock.
+
+    Attributes:
+        until: when there must have been another reading, if the meter is still read; or None.
+    """
 
     def __init__(self) -> None:
+        self.until: datetime | None = None
         self._last: Reading | None = None
         self._flow = _UNKNOWN
+
+    def end(self) -> Reading:
+        """Return what the flow is as long as there is no other reading: unknown."""
+        self.until, self._flow = None, _UNKNOWN
+        return self._flow
 
     def at(self, reading: Reading | None) -> Reading:
         """Return the flow up to a reading, which may be the last one again."""
@@ -228,6 +269,9 @@ class _Flow:
             return _UNKNOWN
         if self._last is None or self._last.time != reading.time:
             self._flow = Reading(_per_hour(self._last, reading), f"{reading.unit}/h")
+            if self._last is not None and self._last.time is not None:
+                interval = reading.time - self._last.time
+                self.until = reading.time + max(LEAST_LASTING, LASTING * interval)
             self._last = reading
         return self._flow
 
@@ -242,4 +286,6 @@ def _per_hour(earlier: Reading | None, reading: Reading) -> Decimal | None:
     # Backwards in time or count: another meter, of which this is the first reading.
     if seconds <= 0 or now < before:
         return None
-    return (now - before) * 3600 / seconds
+    flow = (now - before) * 3600 / seconds
+    # A register that is believed again after it was wrong has not flowed.
+    return flow if flow <= MOST_PER_HOUR.get(reading.unit, 0) else None

@@ -101,7 +101,7 @@ class LineReader:
         except (ValueError, ArithmeticError) as error:
             return self._unreadable(form, raw, str(error))
         key, odd = form.key, None
-        if key.obis == PEAKS and reading.entries and reading.entries[0].occurred is None:
+        if key.obis == PEAKS and reading.entries and reading.value is None:
             key = ReadingKey(ELECTRICITY, MONTH_END)
         if not form.is_known:
             odd = self._odd(form.reference, _text(raw))

@@ -4,6 +4,7 @@ A register counts up. One telegram in which it reads zero, runs back or jumps by
 carries is a fault of the meter or of the line that no checksum shows.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -14,8 +15,13 @@ TELEGRAMS: Final = 3
 """Telegrams in a row that count on from each other make a meter that was replaced …"""
 SECONDS: Final = 30.0
 """… and whatever comes is believed after as many: telegrams may be rare, and power high."""
-# The most that a register can count: in kWh, kvarh and GJ a transformer station, in m³ a factory.
-_MOST_PER_HOUR: Final = {"kWh": 2000, "kvarh": 2000, "GJ": 10, "m³": 1000}
+MOST_PER_HOUR: Final[Mapping[str | None, int]] = {
+    "kWh": 2000,
+    "kvarh": 2000,
+    "GJ": 10,
+    "m³": 1000,
+}
+"""By the unit, the most that a register can count: a transformer station, in m³ a factory."""
 _SLACK: Final = Decimal(1)
 """Of the register's unit: registers are also corrected, and round."""
 
@@ -76,7 +82,7 @@ class Register:
         elapsed = now - self._at
         if reading.time and believed.time:
             elapsed = max(elapsed, (reading.time - believed.time).total_seconds())
-        most = _MOST_PER_HOUR.get(reading.unit or "", 0) * Decimal(elapsed) / 3600 + _SLACK
+        most = MOST_PER_HOUR.get(reading.unit, 0) * Decimal(elapsed) / 3600 + _SLACK
         return 0 <= after - before <= most
 
     def _persists(self, value: Decimal, now: float) -> bool:
