@@ -345,6 +345,33 @@ async def test_a_gas_meter_that_replaces_another_takes_its_entity_and_device(
     assert entities_of(hass, entry)[GAS].entity_id == "sensor.gas_meter_gas_consumption"
 
 
+async def test_a_gas_meter_that_was_replaced_and_is_sent_on_is_another_device(
+    hass: HomeAssistant, gateway: Gateway, device_registry: dr.DeviceRegistry
+) -> None:
+    def both(time: str, gas: str) -> bytes:
+        # The old one is on the first channel, and the built-in took its identifier.
+        text = edited(kaifa, o0_1_24_2_1="(170221100000W)(01000.000*m3)").decode()
+        new = f"0-2:24.1.0(003)\r\n0-2:96.1.0(4732)\r\n0-2:24.2.1({time})({gas}*m3)\r\n!"
+        return edited(text.replace("!", new).encode())
+
+    kaifa = telegram_of("kaifa-e0026-v42")
+    entry = entry_for(
+        "4", both("261112070000W", "02000.000"), port=f"socket://127.0.0.1:{gateway.port}"
+    )
+    await set_up_entry(hass, entry)
+    await gateway.connected()
+    gateway.send(both("261112070000W", "02000.000"))
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "2000.0")
+    gateway.send(both("261112080000W", "02001.200"))
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "2001.2")
+    assert value_of(hass, "sensor.gas_meter_hourly_gas_consumption") == "1.2"
+    assert value_of(hass, "sensor.gas_meter_gas_consumption_2") == "1000.0"
+    assert value_of(hass, "sensor.gas_meter_hourly_gas_consumption_2") == "unknown"
+    gas = entry.data["serial_id_gas"]
+    for serial in (gas, f"{gas}_2"):
+        assert device_registry.async_get_device_by_identifier(("dsmr", serial), entry.entry_id)
+
+
 async def test_a_gas_meter_that_the_built_in_met_first_is_shown_under_what_it_made(
     hass: HomeAssistant, serial_line: SerialLine
 ) -> None:

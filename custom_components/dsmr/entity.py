@@ -211,7 +211,9 @@ class EntryIdentity(Identity):
         if self._gas_reading(slot):
             return gas
         if identifier := _identifier(slot):
-            return identifier
+            # What the first gas meter is known by may be the identifier of one that it replaced.
+            is_taken = identifier == gas and self.version.key in GAS_READINGS
+            return f"{identifier}_{slot.number}" if is_taken else identifier
         behind = gas if slot.type is MBusType.GAS else electricity
         return f"{behind}_{slot.identity.removeprefix('channel ')}"
 
