@@ -443,6 +443,13 @@ def test_one_device_that_measures_heat_and_cold_is_two_meters_wherever_they_are(
             for meter in telegram.contents.meters[1:]
         }
         assert read == {"4B32": Decimal("12.300"), "4B32 10": Decimal("3.400")}
+    # After a start the heat may not have been read yet; cold is not heat therefore.
+    unread = edited(device(2, 3), o0_2_24_2_1="(632525252525W)(00000.000)")
+    meters = Meter().says(unread).contents.meters
+    assert [meter.identity for meter in meters[1:]] == ["4B32 10"]
+    # An empty slot has no meter, whatever it says.
+    empty = Meter().says(edited(device(2, 3), o0_2_24_1_0="()")).contents.meters
+    assert [meter.identity for meter in empty[1:]] == ["4B32"]
 
 
 def test_four_meters_with_one_identifier_are_four() -> None:

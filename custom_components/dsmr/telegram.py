@@ -278,10 +278,18 @@ class Decoder:
         found = [(_type(values), channel, values) for channel, values in channels.items()]
         # A meter that was replaced may stay in the telegrams for years, on the first channel.
         found.sort(key=lambda of: (of[0], _is_left(of[2], times), of[1]))
+        # One device that measures heat and cold has two channels and one identifier, which is that
+        # of the heat meter, also as long as that is not read.
+        owners = {
+            _identifier(values): type_
+            for type_, _, values in reversed(found)
+            if type_ in _MBUS_TYPES
+        }
         strangers: set[tuple[MBusType, str]] = set()
         for type_, channel, values in found:
             if type_ in _MBUS_TYPES:
-                meter = self._meter(MBusType(type_), channel, values, taken)
+                other = owners[_identifier(values)] != type_
+                meter = self._meter(MBusType(type_), channel, values, taken, is_shared=other)
                 if meter is None:
                     continue
                 said = {ReadingKey(meter.identity, obis): values[obis] for obis in values}
@@ -339,7 +347,13 @@ class Decoder:
         raise ChecksumError("its bytes are not the ones that the meter sent")
 
     def _meter(
-        self, type_: MBusType, channel: int, values: dict[str, Reading], taken: Container[str]
+        self,
+        type_: MBusType,
+        channel: int,
+        values: dict[str, Reading],
+        taken: Container[str],
+        *,
+        is_shared: bool,
     ) -> MBusMeter | None:
         """Return the meter on a channel, or None for one that was never read.
 
@@ -347,17 +361,22 @@ class Decoder:
             type_: what it measures.
             channel: where it is.
             values: what its lines say.
-            taken: the identities of other meters. One device that measures heat and cold has two
-                channels and one identifier.
+            taken: the identities of other meters.
+            is_shared: whether its identifier is that of a meter of another type.
         """
-        identifiers = (str(values[obis].value or "") for obis in MBUS_IDENTIFIERS if obis in values)
-        identifier = next(filter(None, identifiers), "")
-        for suffix in ("", f" {type_}", f" {type_} {channel}"):
+        identifier = _identifier(values)
+        for suffix in ("", f" {type_}", f" {type_} {channel}")[is_shared:]:
             meter = MBusMeter(type_, identifier and identifier + suffix, channel)
             if meter.identity not in taken:
                 break
         is_read = values.get(MBUS_READING, Reading(None)).value is not None
         return meter if is_read or meter.identity in self._seen else None
+
+
+def _identifier(values: Mapping[str, Reading]) -> str:
+    """Return the identifier of the meter on a channel, or "" where it sends none."""
+    identifiers = (str(values[obis].value or "") for obis in MBUS_IDENTIFIERS if obis in values)
+    return next(filter(None, identifiers), "")
 
 
 def _type(values: Mapping[str, Reading]) -> int:
