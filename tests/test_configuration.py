@@ -7,6 +7,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.port import socket_url
 from custom_components.dsmr.versions import VERSIONS
 
 from .parts import Gateway, edited, set_up, state_of, telegram_of
@@ -42,6 +43,21 @@ _EVERY_VERSION = ", ".join(VERSIONS).replace(".", r"\.")
             {"port": "socket://[fe80::1:2001"},
             "expected a device or a URL: Invalid IPv6 URL.*'port'",
             id="URL",
+        ),
+        *(
+            pytest.param(
+                {"host": host},
+                r"a name or an address alone; its TCP port is written as port.*'host', got ",
+                id=f"host {host}",
+            )
+            for host in (
+                "192.0.2.1:2001",
+                "gateway.local:2001",
+                "[2001:db8::1]:2001",
+                "[2001:db8::1",
+                "[192.0.2.1]",
+                "socket://192.0.2.1",
+            )
         ),
         pytest.param({"host": "192.0.2.1", "port": 0}, "from 1 to 65535.*'port', got 0", id="port"),
         pytest.param(
@@ -98,6 +114,9 @@ async def test_a_version_may_be_an_int_a_float_or_a_string(
         ({"host": "192.0.2.1", "port": "2002"}, "socket://192.0.2.1:2002"),
         ({"host": "2001:db8::1"}, "socket://[2001:db8::1]:2001"),
         ({"host": "[2001:db8::1]", "port": 23}, "socket://[2001:db8::1]:23"),
+        ({"host": "fe80::1%eth0"}, "socket://[fe80::1%eth0]:2001"),
+        ({"host": "[fe80::1%eth0]"}, "socket://[fe80::1%eth0]:2001"),
+        ({"host": "gateway.local"}, "socket://gateway.local:2001"),
         ({"host": "", "port": "/dev/ttyS0"}, "/dev/ttyS0"),
         ({"port": "socket://192.0.2.1:23"}, "socket://192.0.2.1:23"),
     ],
@@ -111,6 +130,20 @@ async def test_the_port_is_a_serial_device_or_with_a_host_a_tcp_port(
     monkeypatch.setattr("custom_components.dsmr.reader.Reader.run", run)
     await set_up(hass, given)
     assert hass.data[YAML_PORTS]["yaml"].reader.connection.url == url
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("2001:db8::1", "socket://[2001:db8::1]:23"),
+        ("fe80::1%eth0", "socket://[fe80::1%eth0]:23"),
+        ("[2001:db8::1]", "socket://[2001:db8::1]:23"),
+        # Whoever opens it says what is wrong with it, and not that it is no IPv6 address.
+        ("192.0.2.1:2001", "socket://192.0.2.1:2001:23"),
+    ],
+)
+def test_in_a_url_nothing_but_an_ipv6_address_stands_in_brackets(host: str, url: str) -> None:
+    assert socket_url(host, "23") == url
 
 
 async def test_an_old_configuration_is_accepted_as_it_stands(

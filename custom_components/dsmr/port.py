@@ -14,6 +14,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
+from homeassistant.util.network import is_ipv6_address
 
 from .const import (
     CONF_AUTHENTICATION_KEY,
@@ -57,8 +58,7 @@ def connection_of(entry_data: Mapping[str, Any], title: str = "") -> Connection:
 
 def socket_url(host: str, port: str) -> str:
     """Return the URL of a TCP port; in it an IPv6 address stands in brackets."""
-    is_bare_ipv6 = ":" in host and not host.startswith("[")
-    return f"socket://[{host}]:{port}" if is_bare_ipv6 else f"socket://{host}:{port}"
+    return f"socket://[{host}]:{port}" if is_ipv6_address(host) else f"socket://{host}:{port}"
 
 
 async def line_of(hass: HomeAssistant, url: str) -> str:

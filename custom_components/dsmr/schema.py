@@ -8,6 +8,7 @@ from homeassistant.components.sensor import PLATFORM_SCHEMA as SENSOR_PLATFORM_S
 from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT, CONF_UNIQUE_ID
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
+from homeassistant.util.network import is_ipv6_address
 from probatio import Secret  # Home Assistant's engine; as `voluptuous` it does not have this.
 import voluptuous as vol
 
@@ -75,6 +76,13 @@ def _keys(config: ConfigType) -> ConfigType:
     return config
 
 
+def _is_host(text: str) -> bool:
+    """Return whether a host stands alone: only an IPv6 address has colons, maybe in brackets."""
+    if text.startswith("[") and text.endswith("]"):
+        return is_ipv6_address(text[1:-1])
+    return ":" not in text or is_ipv6_address(text)
+
+
 def _where(config: ConfigType) -> ConfigType:
     """Validate the port: with a host the number of a TCP port, without a serial device or URL."""
     if not config[CONF_HOST]:
@@ -83,6 +91,11 @@ def _where(config: ConfigType) -> ConfigType:
         except ValueError as error:
             raise vol.Invalid(f"expected a device or a URL: {error}", path=[CONF_PORT]) from error
         return {CONF_PORT: DEFAULT_PORT, **config}
+    if not _is_host(config[CONF_HOST]):
+        raise vol.Invalid(
+            f"expected a name or an address alone; its TCP port is written as {CONF_PORT}",
+            path=[CONF_HOST],
+        )
     try:
         port = _number(int, 1, 65535)(config.get(CONF_PORT, DEFAULT_TCP_PORT))
     except vol.Invalid as error:
