@@ -239,6 +239,24 @@ async def test_two_entries_at_one_gateway_do_not_take_turns(
     assert issue_of(hass, second.entry_id) is None
 
 
+@pytest.mark.logs("No telegrams from .*socket://.* has the port")
+async def test_an_entry_without_a_title_has_its_line_too(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    port = f"socket://127.0.0.1:{gateway.port}"
+    first = entry_for("5", AM550, port=port)
+    second = entry_for("5", AM550, port=port, serial_id="77")
+    await set_up_entry(hass, first)
+    hass.config_entries.async_update_entry(first, title="")
+    await hass.config_entries.async_reload(first.entry_id)
+    await gateway.connected()
+    await set_up_entry(hass, second)
+    await until(lambda: second.runtime_data.reader.cause is Cause.HELD)
+    assert second.runtime_data.reader.holder == port
+    async with gateway.sending(AM550):
+        await until(lambda: first.runtime_data.dsmr.telegram is not None)
+
+
 @pytest.fixture
 def cables(tmp_path: Path) -> Iterator[Cables]:
     """Two adapters, each with a name that goes with it."""

@@ -72,7 +72,7 @@ async def line_of(hass: HomeAssistant, url: str) -> str:
 
 
 async def holder_of(hass: HomeAssistant, url: str, behind: P1Port | None = None) -> str:
-    """Return the title of what has the line at a port here, or "" where nothing does.
+    """Return what a person calls that which has the line at a port here, or "" if nothing does.
 
     Where the names point now counts: adapters that are plugged in anew get others.
 
@@ -87,7 +87,9 @@ async def holder_of(hass: HomeAssistant, url: str, behind: P1Port | None = None)
         if port is behind:
             break
         if await line_of(hass, port.reader.connection.url) == line:
-            return port.reader.connection.title
+            connection = port.reader.connection
+            # A person may have taken the title away, and "" is nobody.
+            return connection.title or connection.name
     return ""
 
 
