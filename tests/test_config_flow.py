@@ -660,6 +660,22 @@ async def test_an_entry_that_is_removed_meanwhile_is_not_set_up_again(
     assert (done["type"], done["reason"]) == (FlowResultType.ABORT, "entry_removed")
 
 
+@pytest.mark.parametrize("step_id", ["reconfigure", "replace"])
+async def test_a_form_that_is_sent_after_its_entry_was_removed_says_so(
+    hass: HomeAssistant, gateway: Gateway, step_id: str
+) -> None:
+    entry = entry_for("5", AM550, port="/dev/ttyUSB0", serial_id="77")
+    entry.add_to_hass(hass)
+    form = await entry.start_reconfigure_flow(hass)
+    sent = {"port": at(gateway), "dsmr_version": "5"}
+    if step_id == "replace":
+        form, sent = await after(hass, await give(hass, form, sent), gateway, AM550), {}
+    assert form["step_id"] == step_id
+    await hass.config_entries.async_remove(entry.entry_id)
+    done = await give(hass, form, sent)
+    assert (done["type"], done["reason"]) == (FlowResultType.ABORT, "entry_removed")
+
+
 @pytest.mark.parametrize("turns", range(6))
 async def test_an_entry_reads_on_at_whatever_moment_the_window_is_closed(
     hass: HomeAssistant, gateway: Gateway, probing: Probing, turns: int

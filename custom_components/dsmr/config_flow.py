@@ -156,7 +156,9 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for the port to which a meter has moved."""
-        entry = self._get_reconfigure_entry()
+        entry = self._entry
+        if entry is None:
+            return await self.async_step_gone()
         if not self._port:
             self._port = {
                 CONF_PORT: connection_of(entry.data).url,
@@ -376,15 +378,16 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask whether another meter stands in the place of the one that was known."""
+        entry = self._entry
+        if entry is None:
+            return await self.async_step_gone()
         if user_input is None:
             return self.async_show_form(
                 step_id="replace",
                 data_schema=probatio.Schema({}),
                 description_placeholders=self._found.described(),
             )
-        return self._change(
-            self.hass.config_entries.async_get_known_entry(self.context["entry_id"])
-        )
+        return self._change(entry)
 
     def _change(self, entry: DsmrConfigEntry) -> ConfigFlowResult:
         """Let an entry have what was found; its entities keep their ids and their history."""
