@@ -280,6 +280,43 @@ async def test_a_meter_moves_from_an_rfxtrx_receiver_to_a_cable(
 
 
 @pytest.mark.logs("No telegrams? from .*: ")
+async def test_a_meter_that_encrypts_asks_for_its_key_when_it_moves_from_an_rfxtrx_receiver(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    entry = entry_for("5", AM550, port="/dev/ttyUSB0", protocol="rfxtrx_dsmr_protocol")
+    entry.add_to_hass(hass)
+    form = await entry.start_reconfigure_flow(hass)
+    sent = encrypted(AM550, bytes.fromhex(KEY))
+    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "auto"})
+    form = await after(hass, result, gateway, sent)
+    assert (form["step_id"], form["errors"]) == ("encryption_key", {})
+    form = await after(hass, await give(hass, form, {"encryption_key": OTHER_KEY}), gateway, sent)
+    assert (form["step_id"], form["errors"]) == ("encryption_key", {"encryption_key": "wrong_key"})
+    done = await after(hass, await give(hass, form, {"encryption_key": KEY}), gateway, sent)
+    assert done["reason"] == "reconfigure_successful"
+    assert entry.data["protocol"] == "dsmr_protocol"
+    assert entry.data["encryption_key"] == KEY
+
+
+@pytest.mark.logs("No telegrams from .*: ")
+async def test_telegrams_of_another_version_are_named_at_a_receiver_and_at_a_cable(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    for protocol, sent in (
+        ("rfxtrx_dsmr_protocol", ME382),
+        ("dsmr_protocol", packets(ME382)),
+    ):
+        entry = entry_for("5", AM550, port=f"/dev/{protocol}", protocol=protocol)
+        entry.add_to_hass(hass)
+        form = await entry.start_reconfigure_flow(hass)
+        result = await give(hass, form, {"port": at(gateway), "dsmr_version": "5"})
+        form = await after(hass, result, gateway, sent)
+        assert form["errors"] == {"base": "wrong_version"}
+        assert (form["description_placeholders"] or {})["version"] == "DSMR 2.2"
+        await hass.config_entries.async_remove(entry.entry_id)
+
+
+@pytest.mark.logs("No telegrams? from .*: ")
 async def test_a_meter_that_encrypts_asks_for_its_key(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:

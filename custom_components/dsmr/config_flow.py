@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Final, override
 
 from homeassistant.components.usb import get_serial_by_id
@@ -321,11 +320,16 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
                 raise
             # What comes may be the packets of an RFXtrx receiver, or none any more.
             other = _OTHER_PROTOCOL[self._protocol]
-            with suppress(ProbeError):
+            try:
                 found = await self._probe_as(other)
+            except ProbeError as closer:
+                # Whole telegrams came that way, and what is wrong with them can be mended.
+                if closer.cause not in (*_KEY_CAUSES, Cause.WRONG_VERSION):
+                    raise error from None
                 self._protocol = other
-                return found
-            raise
+                raise
+            self._protocol = other
+            return found
 
     async def _probe_as(self, protocol: str) -> Found:
         connection = self._connection(protocol)
