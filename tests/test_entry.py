@@ -372,6 +372,33 @@ async def test_a_gas_meter_that_was_replaced_and_is_sent_on_is_another_device(
         assert device_registry.async_get_device_by_identifier(("dsmr", serial), entry.entry_id)
 
 
+async def test_entries_whose_gateways_were_swapped_read_on_under_the_ids_they_have(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    gateways = (gateway, second_gateway)
+    entries = [
+        entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
+        for number, gateway in enumerate(gateways)
+    ]
+    for entry, its_gateway in zip(entries, gateways, strict=True):
+        await set_up_entry(hass, entry)
+        await its_gateway.connected()
+    sensors = ("sensor.gas_meter_gas_consumption", "sensor.gas_meter_gas_consumption_2")
+    identifiers = (f"({GAS})", "(4732)")
+    made = []
+    # They are swapped, and back, and again; each telegram is of a meter that counts on.
+    for turn, order in enumerate([(0, 1), (0, 1), (1, 0), (1, 0), (0, 1), (1, 0)]):
+        for place, (its_gateway, meter) in enumerate(zip(gateways, order, strict=True)):
+            reading = f"(261112{turn:02}0000W)(0{meter}000.{turn:03}*m3)"
+            sent = edited(AM550, o0_1_96_1_0=identifiers[meter], o0_1_24_2_1=reading)
+            its_gateway.send(sent)
+            await state_of(hass, sensors[place], f"{meter * 1000 + turn / 1000}")
+            await hass.async_block_till_done()
+        made.append([entities_of(hass, entry).keys() for entry in entries])
+    assert all(entities == made[0] for entities in made[1:])
+    assert [entry.runtime_data.reader.counters.errors for entry in entries] == [0, 0]
+
+
 async def test_a_gas_meter_that_the_built_in_met_first_is_shown_under_what_it_made(
     hass: HomeAssistant, serial_line: SerialLine
 ) -> None:

@@ -256,12 +256,21 @@ class Sensors:
             if identifier
             and devices.async_get_device_by_identifier(identifier, self._roster.port_id)
         }
-        for old, sensor in list(self._sensors.items()):
+        for expected, sensor in list(self._sensors.items()):
             new = self._identity.unique_id(sensor.entity_description, sensor.slot)
-            if new == old or sensor.slot is None:
+            if new == expected or sensor.slot is None:
                 continue
-            del self._sensors[old]
-            if sensor.slot.identity in met:
+            del self._sensors[expected]
+            old = str(sensor.unique_id)
+            taken = entities.async_get(
+                entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, new) or ""
+            )
+            if old == new or (taken and taken.config_entry_id != self._roster.port_id):
+                # It has that id again, or another entry has it, whose cable or gateway was swapped
+                # with this one's: what there is goes on under the id that it has.
+                self._sensors[new] = sensor
+                continue
+            if taken or sensor.slot.identity in met:
                 sensor.leave()
                 continue
             sensor.renamed(new)
