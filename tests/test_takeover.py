@@ -133,6 +133,28 @@ async def test_the_file_has_its_meter_back_when_the_entry_goes(
     assert "yaml_left_out_yaml" not in issues(hass)
 
 
+async def test_an_entry_that_is_enabled_again_comes_before_the_file(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway))
+    await read(hass, gateway, AM550, POWER)
+    await fix(hass)
+    await reload(hass, at(gateway))
+    entry = entry_of(hass)
+    with configuration(at(gateway)):
+        async with gateway.sending(AM550):
+            await hass.config_entries.async_set_disabled_by(
+                entry.entry_id, ConfigEntryDisabler.USER
+            )
+            await until(lambda: bool(hass.data.get(YAML_PORTS, {})))
+            await until(lambda: hass.data[YAML_PORTS]["yaml"].dsmr.telegram is not None)
+            await hass.config_entries.async_set_disabled_by(entry.entry_id, None)
+            await until(lambda: entry.runtime_data.dsmr.telegram is not None)
+            await until(lambda: "yaml_left_out_yaml" in issues(hass))
+    assert not hass.data.get(YAML_PORTS)
+    assert issues(hass) == {"yaml_left_out_yaml"}
+
+
 async def test_lines_that_stay_in_the_file_are_left_out_and_a_person_is_told(
     hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
 ) -> None:

@@ -37,7 +37,7 @@ from .migration import migrated
 from .models import Cause, Contents
 from .port import DsmrConfigEntry, P1Port, connection_of
 from .roster import PROBED, Roster
-from .takeover import forget_issues, is_left_out, take_over
+from .takeover import forget_issues, is_left_out, push_out, take_over
 from .versions import VERSIONS
 
 CONFIG_SCHEMA = cv.platform_only_config_schema(DOMAIN)
@@ -68,7 +68,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
         is_removed = change is ConfigEntryChange.REMOVED
         has_left = entry.disabled_by is not None and entry.state is ConfigEntryState.NOT_LOADED
         if (is_removed or has_left) and entry.domain == DOMAIN and is_left_out(hass):
-            hass.async_create_task(hass.services.async_call(DOMAIN, SERVICE_RELOAD))
+            _read_file_again(hass)
 
     async_register_admin_service(hass, DOMAIN, SERVICE_RELOAD, reload)
     async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
@@ -92,6 +92,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
     await er.async_migrate_entries(hass, entry.entry_id, partial(migrated, key))
     roster = await Roster.load(hass, entry.entry_id, VERSIONS[key], presume=False)
     connection = connection_of(entry.data, entry.title)
+    if await push_out(hass, connection.url):
+        _read_file_again(hass)
     roster.serial = hass.data.get(PROBED, {}).pop(connection.url, roster.serial)
     entry.runtime_data = P1Port(
         hass,
@@ -104,6 +106,12 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
     entry.runtime_data.dsmr.listen_contents(partial(_read, hass, entry))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
+
+
+@callback
+def _read_file_again(hass: HomeAssistant) -> None:
+    """Let configuration.yaml have the meters that no entry reads, and no others."""
+    hass.async_create_task(hass.services.async_call(DOMAIN, SERVICE_RELOAD))
 
 
 @callback

@@ -131,6 +131,21 @@ async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
     leave_out(hass, port_id, p1_port.reader.connection.name, entry)
 
 
+async def push_out(hass: HomeAssistant, url: str) -> bool:
+    """Take the line at a port from configuration.yaml, and return whether that had it.
+
+    An entry comes first, also one that was disabled when the file was read.
+    """
+    line = await line_of(hass, url)
+    has_left = False
+    for p1_port in [*hass.data.get(YAML_PORTS, {}).values()]:
+        if await line_of(hass, p1_port.reader.connection.url) == line:
+            # What reads the file again may fail, and begins after the entry has asked for its line.
+            await p1_port.stop()
+            has_left = True
+    return has_left
+
+
 def _all(roster: Roster) -> Iterator[tuple[DSMRSensorDescription, Slot | None]]:
     """Yield all that may be an entity of a port."""
     yield CONNECTION, None
