@@ -30,7 +30,7 @@ from custom_components.dsmr import probe, reader
 from custom_components.dsmr.probe import address
 
 from .meter.wire import encrypted
-from .parts import Gateway, SerialLine, free_port, set_up, state_of, telegram_of, until
+from .parts import Gateway, SerialLine, edited, free_port, set_up, state_of, telegram_of, until
 from .test_entry import AM550, GAS, SERIAL, entry_for, packets, set_up_entry
 
 KEY = "3c9f41e07ab25d18f6c3904be27d5a61"
@@ -517,6 +517,33 @@ async def test_the_gas_keeps_its_history_when_the_version_changes(
     # What another version has, or has not, comes and goes.
     assert not any(entity_id.endswith("_2") for entity_id in gas())
     assert {entity_id for entity_id in before if "consumption" in entity_id} <= gas()
+
+
+async def test_who_moves_a_meter_changes_nothing_of_its_gas_meters(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    # The first one was replaced long ago, and is sent on: the other one comes first in a telegram.
+    rows = "0-2:24.1.0(003)\r\n0-2:96.1.0(4732)\r\n0-2:24.2.1(261112070000W)(02000.000*m3)\r\n!"
+    old = edited(KAIFA, o0_1_24_2_1="(170221100000W)(01000.000*m3)").decode()
+    sent = edited(old.replace("!", rows).encode())
+    entry = entry_for("4", sent, port=at(gateway))
+    await set_up_entry(hass, entry)
+    async with gateway.sending(KAIFA):
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "6944.172")
+    async with gateway.sending(sent):
+        await until(lambda: hass.states.get("sensor.gas_meter_gas_consumption_2") is not None)
+    await hass.async_block_till_done()
+    gas = entry.data["serial_id_gas"]
+    before = {e.entity_id: e.unique_id for e in entity_registry.entities.values()}
+    form = await entry.start_reconfigure_flow(hass)
+    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "4"})
+    done = await after(hass, result, gateway, sent)
+    assert done["reason"] == "reconfigure_successful"
+    assert entry.data["serial_id_gas"] == gas
+    async with gateway.sending(sent):
+        await until(lambda: entry.runtime_data.dsmr.telegram is not None)
+    await hass.async_block_till_done()
+    assert {e.entity_id: e.unique_id for e in entity_registry.entities.values()} == before
 
 
 async def test_a_meter_can_not_take_the_place_of_one_that_has_its_own_entry(

@@ -346,7 +346,10 @@ async def test_a_gas_meter_that_replaces_another_takes_its_entity_and_device(
 
 
 async def test_a_gas_meter_that_was_replaced_and_is_sent_on_is_another_device(
-    hass: HomeAssistant, gateway: Gateway, device_registry: dr.DeviceRegistry
+    hass: HomeAssistant,
+    gateway: Gateway,
+    device_registry: dr.DeviceRegistry,
+    entity_registry: er.EntityRegistry,
 ) -> None:
     def both(time: str, gas: str) -> bytes:
         # The old one is on the first channel, and the built-in took its identifier.
@@ -358,16 +361,21 @@ async def test_a_gas_meter_that_was_replaced_and_is_sent_on_is_another_device(
     entry = entry_for(
         "4", both("261112070000W", "02000.000"), port=f"socket://127.0.0.1:{gateway.port}"
     )
-    await set_up_entry(hass, entry)
+    gas = entry.data["serial_id_gas"]
+    entry.add_to_hass(hass)
+    built_in_made = entity_registry.async_get_or_create(
+        "sensor", "dsmr", f"{gas}_hourly_gas_meter_reading", config_entry=entry
+    )
+    entity_registry.async_update_entity(built_in_made.entity_id, new_entity_id="sensor.our_gas")
+    assert await hass.config_entries.async_setup(entry.entry_id)
     await gateway.connected()
     gateway.send(both("261112070000W", "02000.000"))
-    await state_of(hass, "sensor.gas_meter_gas_consumption", "2000.0")
+    await state_of(hass, "sensor.our_gas", "2000.0")
     gateway.send(both("261112080000W", "02001.200"))
-    await state_of(hass, "sensor.gas_meter_gas_consumption", "2001.2")
+    await state_of(hass, "sensor.our_gas", "2001.2")
     assert value_of(hass, "sensor.gas_meter_hourly_gas_consumption") == "1.2"
-    assert value_of(hass, "sensor.gas_meter_gas_consumption_2") == "1000.0"
+    assert value_of(hass, "sensor.gas_meter_gas_consumption") == "1000.0"
     assert value_of(hass, "sensor.gas_meter_hourly_gas_consumption_2") == "unknown"
-    gas = entry.data["serial_id_gas"]
     for serial in (gas, f"{gas}_2"):
         assert device_registry.async_get_device_by_identifier(("dsmr", serial), entry.entry_id)
 

@@ -396,9 +396,11 @@ def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_from_its_first_
         [2 * AM550],
         [AM550 + bytes(300)],
         [AM550, AM550],
+        [AM550, *800 * [b"\0"]],
+        [AM550, *800 * [b"\xff\xf1"]],
         [(4 * AM550)[start : start + 1460] for start in range(0, 4 * len(AM550), 1460)],
     ],
-    ids=["two", "with padding", "two packets", "segments"],
+    ids=["two", "with padding", "two packets", "NULs", "telnet", "segments"],
 )
 def test_a_gateway_that_sends_more_than_a_telegram_a_minute_is_learnt_too(
     line: Line, sent: list[bytes]
@@ -412,6 +414,22 @@ def test_a_gateway_that_sends_more_than_a_telegram_a_minute_is_learnt_too(
                     await passed(0.0625)
                 await passed(60)
             assert {type(event) for event in reading.events()} == {TelegramReceived}
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "no telegram for 35 s")
+@pytest.mark.logs(BACK)
+def test_a_gateway_that_sends_more_often_from_now_on_is_missed_sooner(line: Line) -> None:
+    async def test() -> None:
+        async with Reading("4") as reading:
+            for pause in [60] * 10 + [4] * 20:
+                line.send(AM550)
+                await passed(pause)
+            reading.events()
+            await passed(SILENCE * 10)
+            assert reading.events()[0] == Disconnected()
+            assert reading.reader.patience == SILENCE * 10
 
     run(test())
 

@@ -38,6 +38,7 @@ from .const import (
     CONF_DSMR_VERSION,
     CONF_ENCRYPTION_KEY,
     CONF_SERIAL_ID,
+    CONF_SERIAL_ID_GAS,
     CONF_SWAP_TARIFFS,
     CONF_TIME_BETWEEN_UPDATE,
     DEFAULT_TIME_BETWEEN_UPDATE,
@@ -395,9 +396,13 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
 
     def _change(self, entry: DsmrConfigEntry) -> ConfigFlowResult:
         """Let an entry have what was found; its entities keep their ids and their history."""
-        replace_meter(self.hass, entry, self._stored)
+        stored, gas = self._stored, entry.data.get(CONF_SERIAL_ID_GAS)
+        if any(meter.identifier == gas for meter in self._found.telegram.contents.meters):
+            # It may come after another one now; what is known by it is still there.
+            stored[CONF_SERIAL_ID_GAS] = gas
+        replace_meter(self.hass, entry, stored)
         return self.async_update_reload_and_abort(
-            entry, unique_id=self._stored[CONF_SERIAL_ID], data=self._stored
+            entry, unique_id=stored[CONF_SERIAL_ID], data=stored
         )
 
     @property

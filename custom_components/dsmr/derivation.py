@@ -203,7 +203,7 @@ class Derivation:
         for meter in meters:
             line = ReadingKey(meter, MBUS_READING)
             flow = self._flows.setdefault(line, _Flow())
-            sent[ReadingKey(meter, FLOW)] = flow.at(sent.get(line))
+            sent[ReadingKey(meter, FLOW)] = flow.at(sent.get(line), sent.get(_CLOCK))
         self._end_flows(sent)
         self._readings = Readings(sent, self)
         return self._readings
@@ -222,7 +222,7 @@ class Derivation:
                 changed.append(key)
             if line in self._flows:
                 flow = ReadingKey(line.meter, FLOW)
-                known[flow] = self._flows[line].at(said[line])
+                known[flow] = self._flows[line].at(said[line], known.get(_CLOCK))
                 changed.append(flow)
         if _CLOCK in said:
             changed += self._end_flows(known)
@@ -250,7 +250,8 @@ class _Flow:
     """The flow between the last two readings of an M-Bus meter, by its own clock.
 
     Attributes:
-        until: when there must have been another reading, if the meter is still read; or None.
+        until: when there must have been another reading, if the meter is still read, by the clock
+            of the telegrams; or None.
     """
 
     def __init__(self) -> None:
@@ -263,15 +264,21 @@ class _Flow:
         self.until, self._flow = None, _UNKNOWN
         return self._flow
 
-    def at(self, reading: Reading | None) -> Reading:
-        """Return the flow up to a reading, which may be the last one again."""
+    def at(self, reading: Reading | None, clock: Reading | None) -> Reading:
+        """Return the flow up to a reading, which may be the last one again.
+
+        Args:
+            reading: the reading.
+            clock: the time of the telegram in which it is; the two clocks may differ.
+        """
         if reading is None or reading.time is None or _value(reading) is None:
             return _UNKNOWN
         if self._last is None or self._last.time != reading.time:
             self._flow = Reading(_per_hour(self._last, reading), f"{reading.unit}/h")
-            if self._last is not None and self._last.time is not None:
+            now = clock.value if clock else None
+            if isinstance(now, datetime) and self._last is not None and self._last.time is not None:
                 interval = reading.time - self._last.time
-                self.until = reading.time + max(LEAST_LASTING, LASTING * interval)
+                self.until = now + max(LEAST_LASTING, LASTING * interval)
             self._last = reading
         return self._flow
 

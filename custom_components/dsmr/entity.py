@@ -192,7 +192,7 @@ class EntryIdentity(Identity):
                 via_device_id=electricity.id,
                 **described(_identifier(slot), ""),
             )
-            if slot.type is MBusType.GAS and not self._gas_reading(slot):
+            if slot.type is MBusType.GAS and slot.number == 1 and not self._gas_reading(slot):
                 adopt_gas(self.hass, self.entry.entry_id, self._serial(slot), device.id)
 
     def _is_detail(self, description: DSMRSensorDescription) -> bool:

@@ -53,6 +53,8 @@ SHORTEST_SILENCE = 12.0
 ten."""
 SLOWEST = 60.0
 """Seconds between telegrams that are expected at most: longer pauses are outages, however often."""
+SHORTEST_PAUSE = 0.5
+"""Seconds without a byte that are a pause between telegrams, and not one within them."""
 GAPS = 7
 """Pauses between telegrams from which the interval is learnt: the middle one of the five shortest.
 An outage may be among them. So four of seven may be too long because telegrams were lost, and two
@@ -64,6 +66,10 @@ REFUSED = 5
 DOUBT = 60.0
 """Seconds without a telegram, though bytes come, after which a version that was found out before is
 looked for again."""
+
+
+# What meters and gateways send between telegrams to show that they are there.
+_PADDING = b"\0\r\n\xff\xf1"
 
 
 class SilentError(Exception):
@@ -341,9 +347,10 @@ class Reader:
         """Take bytes from the port."""
         now = asyncio.get_running_loop().time()
         self._fruitless.bytes = True
-        if self._heard_at is not None:
-            self._pause = max(self._pause, now - self._heard_at)
-        self._heard_at = now
+        if data.strip(_PADDING):
+            if self._heard_at is not None:
+                self._pause = max(self._pause, now - self._heard_at)
+            self._heard_at = now
         if self._packets is not None:
             data = self._packets.feed(data)
         passed = self.counters.telegrams
@@ -447,7 +454,7 @@ class Reader:
         if self.telegram_at is None:
             # It sends less often than its version; how much less, only the next one says.
             self._first_pause = SLOWEST if pause > 2 * self.version.interval else 0.0
-        elif pause > self.version.interval / 2:
+        elif pause > SHORTEST_PAUSE:
             self._gaps.append(pause)
         self.telegram_at = self._waiting_since = self._doubt_since = now
         if not self._available:
