@@ -396,11 +396,9 @@ def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_from_its_first_
         [2 * AM550],
         [AM550 + bytes(300)],
         [AM550, AM550],
-        [AM550, *800 * [b"\0"]],
-        [AM550, *800 * [b"\xff\xf1"]],
         [(4 * AM550)[start : start + 1460] for start in range(0, 4 * len(AM550), 1460)],
     ],
-    ids=["two", "with padding", "two packets", "NULs", "telnet", "segments"],
+    ids=["two", "with padding", "two packets", "segments"],
 )
 def test_a_gateway_that_sends_more_than_a_telegram_a_minute_is_learnt_too(
     line: Line, sent: list[bytes]
@@ -413,6 +411,25 @@ def test_a_gateway_that_sends_more_than_a_telegram_a_minute_is_learnt_too(
                     line.send(data)
                     await passed(0.0625)
                 await passed(60)
+            assert {type(event) for event in reading.events()} == {TelegramReceived}
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "no telegram for")
+@pytest.mark.logs(BACK)
+@pytest.mark.parametrize("sign", [b"\0", b"\r\n", b"\xff\xf1"], ids=["NUL", "line end", "telnet"])
+def test_a_gateway_that_shows_between_its_telegrams_that_it_is_there_is_learnt_too(
+    line: Line, sign: bytes
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            for _ in range(10):
+                reading.events()
+                line.send(AM550)
+                for _ in range(12):
+                    await passed(5)
+                    line.send(sign)
             assert {type(event) for event in reading.events()} == {TelegramReceived}
 
     run(test())
