@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -71,25 +72,29 @@ async def line_of(hass: HomeAssistant, url: str) -> str:
     return str(await hass.async_add_executor_job(Path(url).resolve))
 
 
-async def holder_of(hass: HomeAssistant, url: str, behind: P1Port | None = None) -> str:
-    """Return what a person calls that which has the line at a port here, or "" if nothing does.
+async def ports_at(hass: HomeAssistant, url: str, among: Iterable[P1Port]) -> list[P1Port]:
+    """Return those of some ports that are at the line of a URL.
 
     Where the names point now counts: adapters that are plugged in anew get others.
+    """
+    ports = [*among]
+    line = await line_of(hass, url) if ports else ""
+    return [port for port in ports if await line_of(hass, port.reader.connection.url) == line]
+
+
+async def holder_of(hass: HomeAssistant, url: str, behind: P1Port | None = None) -> str:
+    """Return what a person calls that which has the line at a port here, or "" if nothing does.
 
     Args:
         hass: where it is looked for.
         url: the port.
         behind: who asks; what came after it does not have the line.
     """
-    line = await line_of(hass, url)
-    ports: list[P1Port] = [*hass.data.get(_PORTS, ())]
-    for port in ports:
-        if port is behind:
-            break
-        if await line_of(hass, port.reader.connection.url) == line:
-            connection = port.reader.connection
-            # A person may have taken the title away, and "" is nobody.
-            return connection.title or connection.name
+    ports: list[P1Port] = hass.data.get(_PORTS, [])
+    for port in await ports_at(hass, url, takewhile(lambda port: port is not behind, ports)):
+        connection = port.reader.connection
+        # A person may have taken the title away, and "" is nobody.
+        return connection.title or connection.name
     return ""
 
 

@@ -20,7 +20,7 @@ from .const import (
 )
 from .descriptions import SENSORS, DSMRSensorDescription, unknown_line
 from .entity import EntryIdentity, YamlIdentity
-from .port import DsmrConfigEntry, P1Port, connection_of, line_of
+from .port import DsmrConfigEntry, P1Port, connection_of, line_of, ports_at
 from .probe import Found
 from .roster import Roster, Slot
 
@@ -136,14 +136,11 @@ async def push_out(hass: HomeAssistant, url: str) -> bool:
 
     An entry comes first, also one that was disabled when the file was read.
     """
-    line = await line_of(hass, url)
-    has_left = False
-    for p1_port in [*hass.data.get(YAML_PORTS, {}).values()]:
-        if await line_of(hass, p1_port.reader.connection.url) == line:
-            # What reads the file again may fail, and begins after the entry has asked for its line.
-            await p1_port.stop()
-            has_left = True
-    return has_left
+    found = await ports_at(hass, url, hass.data.get(YAML_PORTS, {}).values())
+    for p1_port in found:
+        # What reads the file again may fail, and begins after the entry has asked for its line.
+        await p1_port.stop()
+    return bool(found)
 
 
 def _all(roster: Roster) -> Iterator[tuple[DSMRSensorDescription, Slot | None]]:
