@@ -10,8 +10,8 @@ from homeassistant.exceptions import ConfigEntryNotReady
 import pytest
 from serialx import SerialException
 
-from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.models import Cause
+from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.reader import SHORTEST_SILENCE, SILENCE
 
 from .clock import now, passed, run, settled

@@ -546,6 +546,47 @@ async def test_who_moves_a_meter_changes_nothing_of_its_gas_meters(
     assert {e.entity_id: e.unique_id for e in entity_registry.entities.values()} == before
 
 
+async def test_an_entry_is_named_after_its_meter_until_a_person_has_named_it(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    entry = entry_for("4", KAIFA, port=at(gateway))
+    entry.add_to_hass(hass)
+    for before, after_it in (
+        ("Kaifa · DSMR 4", "Iskraemeco · DSMR 5"),
+        (f"127.0.0.1:{gateway.port}", "Iskraemeco · DSMR 5"),
+        ("Barn", "Barn"),
+    ):
+        hass.config_entries.async_update_entry(
+            entry, title=before, data=entry_for("4", KAIFA, port=at(gateway)).data
+        )
+        form = await entry.start_reconfigure_flow(hass)
+        result = await give(hass, form, {"port": at(gateway), "dsmr_version": "auto"})
+        replaces = await after(hass, result, gateway, AM550)
+        await give(hass, replaces, {})
+        assert entry.title == after_it
+        await hass.async_block_till_done()
+        await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_meter_that_has_changed_is_read_as_it_was_found(
+    hass: HomeAssistant, serial_line: SerialLine, by_id: str
+) -> None:
+    # An adapter without seven bits: as the version says it, the line can't be set.
+    entry = entry_for("5", AM550, port=by_id)
+    await set_up_entry(hass, entry)
+    await serial_line.opened()
+    async with serial_line.sending(KAIFA):
+        form = await entry.start_reconfigure_flow(hass)
+        result = await give(hass, form, {"port": by_id, "dsmr_version": "auto"})
+        done = await give(hass, await after(hass, result), {})
+        assert done["reason"] == "reconfigure_successful"
+        await hass.async_block_till_done()
+        assert entry.data["dsmr_version"] == "4"
+        await until(lambda: entry.runtime_data.reader.counters.telegrams > 0)
+    assert entry.runtime_data.reader.counters.last_cause == ""
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
 async def test_a_meter_can_not_take_the_place_of_one_that_has_its_own_entry(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:
@@ -589,8 +630,9 @@ async def test_a_key_that_does_not_fit_is_asked_for_again(
         await state_of(hass, "sensor.gas_meter_gas_consumption", "4920.183")
 
 
+@pytest.mark.parametrize("seconds", [0, 0.5, 5, 7200])
 async def test_how_long_values_wait_is_changed_and_holds_at_once(
-    hass: HomeAssistant, gateway: Gateway
+    hass: HomeAssistant, gateway: Gateway, seconds: float
 ) -> None:
     entry = entry_for("5", AM550, port=at(gateway))
     await set_up_entry(hass, entry)
@@ -598,12 +640,11 @@ async def test_how_long_values_wait_is_changed_and_holds_at_once(
     assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "init")
     before = entry.runtime_data
     done = await hass.config_entries.options.async_configure(
-        form["flow_id"], {"time_between_update": 5.0}
+        form["flow_id"], {"time_between_update": seconds}
     )
     assert done["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
-    assert entry.options == {"time_between_update": 5, "swap_tariffs": False}
-    assert isinstance(entry.options["time_between_update"], int)
+    assert entry.options == {"time_between_update": seconds, "swap_tariffs": False}
     assert entry.state is ConfigEntryState.LOADED
     assert entry.runtime_data is not before
 

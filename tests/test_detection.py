@@ -10,9 +10,9 @@ from unittest.mock import patch
 from homeassistant.core import HomeAssistant
 import pytest
 
-from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.detection import _LINE, RULES, TURN, recognise
 from custom_components.dsmr.models import Cause, Connection, Keys
+from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.probe import PATIENCE, ProbeError, probe
 from custom_components.dsmr.reader import DOUBT
 from custom_components.dsmr.versions import (
@@ -459,6 +459,7 @@ def remembered(version: str) -> dict[str, Any]:
         "data": {
             "version": version,
             "serial": [115200, 8, "N"],
+            "port": "socket://127.0.0.1:1",
             "patience": 12.0,
             "lines": ["1.7.0", "96.14.0"],
             "slots": [],

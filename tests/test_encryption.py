@@ -11,10 +11,10 @@ from homeassistant.core import HomeAssistant
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.decryption import Decryption, DecryptionError, read_key
 from custom_components.dsmr.framing import LIMIT, EncryptedFramer
 from custom_components.dsmr.models import Cause, Keys
+from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.reader import REFUSED
 from custom_components.dsmr.versions import VERSIONS
 

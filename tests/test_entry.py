@@ -7,7 +7,12 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from homeassistant import loader
-from homeassistant.config_entries import HANDLERS, ConfigEntry, ConfigEntryState
+from homeassistant.config_entries import (
+    HANDLERS,
+    ConfigEntry,
+    ConfigEntryDisabler,
+    ConfigEntryState,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er, translation
 import pytest
@@ -464,6 +469,27 @@ async def test_a_meter_that_is_gone_can_be_removed_and_one_that_is_there_can_not
     await until(lambda: hass.states.get("sensor.gas_meter_gas_consumption") is not None)
 
 
+async def test_the_device_of_a_meter_can_be_removed_while_its_entry_is_disabled(
+    hass: HomeAssistant, gateway: Gateway, device_registry: dr.DeviceRegistry
+) -> None:
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    async with gateway.sending(AM550):
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+        await hass.async_block_till_done()
+    await hass.config_entries.async_set_disabled_by(entry.entry_id, ConfigEntryDisabler.USER)
+    gas = device_registry.async_get_device_by_identifier(("dsmr", GAS), entry.entry_id)
+    electricity = device_registry.async_get_device_by_identifier(("dsmr", SERIAL), entry.entry_id)
+    assert gas
+    assert electricity
+    assert not await async_remove_config_entry_device(hass, entry, electricity)
+    assert await async_remove_config_entry_device(hass, entry, gas)
+    device_registry.async_remove_device(gas.id)
+    await hass.config_entries.async_set_disabled_by(entry.entry_id, None)
+    assert hass.states.get("sensor.gas_meter_gas_consumption") is None
+    assert value_of(hass, "sensor.electricity_meter_power_consumption") == "unavailable"
+
+
 async def test_what_was_learnt_of_an_entry_goes_with_it(
     hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
 ) -> None:
@@ -543,3 +569,68 @@ def test_half_a_packet_before_a_loss_costs_no_telegram_after_it(
             assert reading.counters.telegrams == 1
 
     run(test())
+
+
+async def test_a_sensor_keeps_the_unit_of_its_meter_when_a_person_renames_it(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    heat = edited(telegram_of("warmtelink-kamstrup"), o0_1_24_2_1="(260127083516W)(63.272*kWh)")
+    entry = entry_for("5", heat, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    async with gateway.sending(heat):
+        await state_of(hass, "sensor.heat_meter_energy", "63.272")
+        entity_registry.async_update_entity(
+            "sensor.heat_meter_energy", new_entity_id="sensor.warmth"
+        )
+        await state_of(hass, "sensor.warmth", "63.272")
+    state = hass.states.get("sensor.warmth")
+    assert state
+    assert state.attributes["unit_of_measurement"] == "kWh"
+
+
+async def test_what_the_built_in_had_is_there_while_the_port_is_not(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    entry.add_to_hass(hass)
+    ids = (f"{SERIAL}_current_electricity_usage", f"{SERIAL}_voltage_sag_l1_count", GAS)
+    had = [
+        entity_registry.async_get_or_create("sensor", "dsmr", unique_id, config_entry=entry)
+        for unique_id in ids
+    ]
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    for entity in had:
+        state = hass.states.get(entity.entity_id)
+        assert state
+        assert (state.state, state.attributes.get("restored")) == ("unavailable", None)
+    async with gateway.sending(AM550):
+        await state_of(hass, had[2].entity_id, "3160.427")
+        assert {e.unique_id for e in had} < entities_of(hass, entry).keys()
+
+
+async def test_a_gas_meter_has_not_the_maker_of_the_one_that_it_replaced(
+    hass: HomeAssistant, gateway: Gateway, device_registry: dr.DeviceRegistry
+) -> None:
+    fluvius = telegram_of("fluvius-t211")
+
+    def of(identifier: str) -> bytes:
+        return edited(fluvius, o0_1_96_1_1=f"({identifier.encode().hex().upper()})")
+
+    async def device_of(identifier: str) -> dr.DeviceEntry:
+        known_by = ("dsmr", identifier.encode().hex().upper())
+        async with gateway.sending(of(identifier)):
+            await until(
+                lambda: bool(
+                    device_registry.async_get_device_by_identifier(known_by, entry.entry_id)
+                )
+            )
+        await hass.async_block_till_done()
+        device = device_registry.async_get_device_by_identifier(known_by, entry.entry_id)
+        assert device
+        return device
+
+    entry = entry_for("5B", fluvius, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    assert (await device_of("7FLO2112345678")).manufacturer == "Flonidan"
+    replaced = await device_of("7QQQ2199999999")
+    assert (replaced.manufacturer, replaced.serial_number) == (None, "7QQQ2199999999")

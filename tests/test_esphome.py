@@ -13,8 +13,8 @@ from homeassistant.core import HomeAssistant
 import pytest
 from serialx import create_serial_connection
 
-from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.models import Cause
+from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.reader import OPEN_TIMEOUT
 
 from .esphome import API, ESPHome, SharedESPHome

@@ -8,7 +8,7 @@ from homeassistant.helpers.entity import Entity
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.versions import VERSIONS
 
 from .meter import MODELS

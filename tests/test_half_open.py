@@ -17,7 +17,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 import pytest_socket
 
-from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.port import YAML_PORTS
 
 from .esphome import ESPHome
 from .parts import PATIENCE, set_up, state_of, telegram_of, until

@@ -10,9 +10,8 @@ from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.dsmr import issues, reader
-from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.models import Cause
-from custom_components.dsmr.port import P1Port, holder_of, line_of
+from custom_components.dsmr.port import YAML_PORTS, P1Port, holder_of, line_of
 
 from .parts import (
     Gateway,

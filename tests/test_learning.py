@@ -10,8 +10,8 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.models import Counters
+from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.roster import MOST_UNKNOWN, Roster
 from custom_components.dsmr.sensor import LEARNING
 from custom_components.dsmr.telegram import Decoder
@@ -61,6 +61,7 @@ async def test_at_the_next_start_there_is_what_the_meter_sends_and_nothing_else(
         "data": {
             "version": "5",
             "serial": [115200, 8, "N"],
+            "port": "socket://127.0.0.1:1",
             "patience": 12.0,
             "lines": ["1.7.0", "2.7.0", "16.7.0", "142.7.0"],
             "slots": [[7, 1, "AB", ["24.2.1", "24.4.0", "24.5.0", "flow"]]],
@@ -80,6 +81,34 @@ async def test_at_the_next_start_there_is_what_the_meter_sends_and_nothing_else(
     assert entity_registry.async_get("sensor.obis_24_5_0_water")
 
 
+async def test_what_a_meter_has_stopped_sending_is_not_there_at_the_next_start(
+    hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
+) -> None:
+    hass_storage["dsmr.yaml"] = {
+        "version": 1,
+        "minor_version": 1,
+        "key": "dsmr.yaml",
+        "data": {
+            "version": "5",
+            "serial": [115200, 8, "N"],
+            "port": "socket://127.0.0.1:1",
+            "patience": 12.0,
+            "lines": ["1.7.0", "32.7.0", "52.7.0"],
+            "slots": [],
+        },
+    }
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    # The meter was replaced by one of a single phase.
+    gateway.send(XS210)
+    await state_of(hass, "sensor.voltage_phase_l2", "unknown")
+    await learn(hass, hass_storage)
+    # It may be back: until then it says that nothing is known.
+    assert value_of(hass, "sensor.voltage_phase_l2") == "unknown"
+    await until(lambda: "52.7.0" not in hass_storage["dsmr.yaml"]["data"]["lines"])
+    assert {"1.7.0", "32.7.0"} < set(hass_storage["dsmr.yaml"]["data"]["lines"])
+
+
 async def test_what_was_learnt_of_another_version_is_forgotten(
     hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
 ) -> None:
@@ -90,6 +119,7 @@ async def test_what_was_learnt_of_another_version_is_forgotten(
         "data": {
             "version": "4",
             "serial": [115200, 7, "E"],
+            "port": "socket://127.0.0.1:1",
             "patience": 12.0,
             "lines": ["1.7.0"],
             "slots": [],

@@ -4,7 +4,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.loader import async_get_integration
 import pytest
 
-from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.port import YAML_PORTS
 
 from .parts import (
     Gateway,

@@ -18,7 +18,7 @@ from homeassistant.util.async_ import get_scheduled_timer_handles
 import pytest
 
 from custom_components.dsmr import sensor
-from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.roster import Roster
 
 from .parts import (
@@ -194,6 +194,36 @@ async def test_meters_without_a_name_keep_their_entities_whichever_is_set_up_fir
     before = prefixes_by_url(hass)
     await reload(hass, *platforms)
     assert prefixes_by_url(hass) == before
+
+
+async def test_a_second_meter_without_a_name_keeps_its_own_when_the_first_is_taken_out(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    second_gateway: Gateway,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    await set_up(hass, at(gateway), at(second_gateway))
+    before = prefixes_by_url(hass)
+    # It is one of heat alone.
+    entity_registry.async_remove(f"{POWER}_2")
+    await reload(hass, at(second_gateway))
+    [(url, prefix)] = prefixes_by_url(hass).items()
+    assert prefix == before[url]
+
+
+async def test_a_second_meter_without_a_name_never_takes_what_the_first_one_has(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway, hass_storage: dict[str, Any]
+) -> None:
+    await set_up(hass, at(gateway))
+    async with gateway.sending(AM550):
+        await state_of(hass, POWER, "0.461")
+    await hass.data[YAML_PORTS]["yaml"].remember()
+    # It is written above the first one; and which is set up first is another thing.
+    await reload(hass, at(second_gateway), at(gateway))
+    first = f"socket://127.0.0.1:{gateway.port}"
+    assert prefixes_by_url(hass)[first] == "yaml"
+    await reload(hass, at(second_gateway))
+    assert "yaml" not in prefixes_by_url(hass).values()
 
 
 async def test_meters_without_a_name_are_two_though_they_are_set_up_at_once(

@@ -7,7 +7,7 @@ import termios
 from homeassistant.core import HomeAssistant
 import pytest
 
-from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.rfc2217 import transport_of
 
 from .parts import SerialLine, edited, ser2net, set_up, state_of, telegram_of, until

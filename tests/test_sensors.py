@@ -11,8 +11,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 import pytest
 
-from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.descriptions import SENSORS
+from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.sensor import DSMRSensor
 
 from .meter import MODELS, SimulatedMeter
@@ -398,3 +398,21 @@ async def test_a_simulated_hour_is_shown_to_its_last_telegram(
         await hass.async_block_till_done()
     line = next(line for line in telegram.decode().splitlines() if line.startswith("1-0:1.8.2"))
     await state_of(hass, "sensor.power_consumption_normal", str(float(line[10:20])))
+
+
+@pytest.mark.parametrize(
+    ("precision", "shown"), [(0, (0, 0)), (1, (1, 1)), (3, (3, 1)), (5, (3, 1))]
+)
+async def test_as_many_digits_are_shown_as_the_file_says_and_the_meter_has(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entity_registry: er.EntityRegistry,
+    precision: int,
+    shown: tuple[int, int],
+) -> None:
+    platform = {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5}
+    await set_up(hass, {**platform, "precision": precision})
+    for sensor, digits in zip(("power_consumption", "voltage_phase_l1"), shown, strict=True):
+        registered = entity_registry.async_get(f"sensor.{sensor}")
+        assert registered
+        assert registered.options["sensor"]["suggested_display_precision"] == digits

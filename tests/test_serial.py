@@ -7,7 +7,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 from serialx import Parity
 
-from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.versions import VERSIONS, SerialSettings
 
 from .parts import SerialLine, edited, set_up, state_of, telegram_of, until

@@ -1,16 +1,18 @@
 """A meter of configuration.yaml moves to the interface when a person says so, with all it has."""
 
 from typing import Any
+from unittest.mock import patch
 
 from homeassistant.components.repairs import RepairsFlowResult, repairs_flow_manager
 from homeassistant.config_entries import ConfigEntry, ConfigEntryDisabler, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.setup import async_setup_component
 import pytest
 
-from custom_components.dsmr.const import YAML_PORTS
+from custom_components.dsmr.port import YAML_PORTS
 
 from .meter.wire import encrypted
 from .parts import Gateway, edited, set_up, state_of, telegram_of, until, value_of
@@ -254,3 +256,70 @@ async def test_the_interface_comes_first_where_both_name_one_port(
     assert hass.states.get(POWER) is None
     await gateway.connected()
     assert gateway.connections == 1
+
+
+async def test_a_meter_whose_unique_id_in_the_file_is_its_serial_number_moves_too(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway, unique_id=SERIAL))
+    await read(hass, gateway, AM550, POWER)
+    await fix(hass, SERIAL)
+    await hass.async_block_till_done()
+    assert entry_of(hass).state is ConfigEntryState.LOADED
+    await gateway.disconnected()
+    await read(hass, gateway, edited(AM550, o1_0_1_7_0="(04.000*kW)"), POWER)
+    assert value_of(hass, POWER) == "4.0"
+
+
+async def test_what_has_a_unique_id_already_costs_no_other_entity_its_move(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    left = entity_registry.async_get_or_create(
+        "sensor", "dsmr", f"{SERIAL}_current_electricity_usage", suggested_object_id="left"
+    )
+    await set_up(hass, at(gateway))
+    await read(hass, gateway, AM550, POWER)
+    await fix(hass)
+    await hass.async_block_till_done()
+    assert entry_of(hass).state is ConfigEntryState.LOADED
+    await read(hass, gateway, AM550, left.entity_id)
+    gas = entity_registry.async_get("sensor.gas_consumption")
+    assert gas
+    assert gas.unique_id == GAS
+
+
+async def test_a_suggestion_that_a_person_ignores_stays_ignored(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway))
+    await read(hass, gateway, AM550, POWER)
+    ir.async_ignore_issue(hass, "dsmr", "import_yaml_yaml", ignore=True)
+    await reload(hass, at(gateway))
+    await read(hass, gateway, AM550, POWER)
+    issue = ir.async_get(hass).async_get_issue("dsmr", "import_yaml_yaml")
+    assert issue
+    assert issue.dismissed_version
+    # With the meter the suggestion goes.
+    await reload(hass)
+    assert not issues(hass)
+
+
+@pytest.mark.logs("Error executing service: .* dsmr.reload")
+async def test_an_entry_at_the_port_of_a_file_that_can_not_be_read_takes_it_and_is_named(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway))
+    await read(hass, gateway, AM550, POWER)
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    error = HomeAssistantError("line 3")
+    with patch("homeassistant.config.load_yaml_config_file", side_effect=error):
+        await set_up_entry(hass, entry)
+    assert value_of(hass, POWER) == "unavailable"
+    assert value_of(hass, "sensor.smart_meter_connection") == "held"
+    issue = ir.async_get(hass).async_get_issue("dsmr", "no_telegrams_yaml")
+    assert issue
+    assert issue.translation_placeholders
+    assert issue.translation_placeholders["holder"] == entry.title
+    # When it can be read, that is all that is said.
+    await reload(hass, at(gateway))
+    assert issues(hass) == {"yaml_left_out_yaml"}

@@ -14,9 +14,8 @@ from homeassistant.helpers.dispatcher import DATA_DISPATCHER
 from homeassistant.setup import async_setup_component
 import pytest
 
-from custom_components.dsmr.const import YAML_PORTS
 from custom_components.dsmr.models import Cause
-from custom_components.dsmr.port import P1Port, holder_of
+from custom_components.dsmr.port import YAML_PORTS, P1Port, holder_of
 from custom_components.dsmr.reader import GAPS, LONGEST_RETRY
 from soak.line import Line, Lines
 

@@ -29,38 +29,39 @@ from .const import (
     DEFAULT_TIME_BETWEEN_UPDATE,
     DOMAIN,
     PLATFORMS,
-    YAML_PORTS,
-    YAML_UNIQUE_IDS,
 )
 from .entity import EntryIdentity
 from .migration import migrated
 from .models import Cause, Contents
-from .port import DsmrConfigEntry, P1Port, connection_of
+from .port import YAML_PORTS, DsmrConfigEntry, P1Port, connection_of
+from .prefixes import YAML_UNIQUE_IDS, settle
 from .roster import PROBED, Roster
 from .takeover import forget_issues, is_left_out, push_out, take_over
-from .versions import VERSIONS
+from .versions import OTHERS, VERSIONS
 
 CONFIG_SCHEMA = cv.platform_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Set up the action that reads configuration.yaml again, and take it when it must be."""
+    await settle(hass, config)
     reloading = asyncio.Lock()
 
     async def reload(call: ServiceCall) -> None:
         # A file that can't be read raises here, and the meters go on as they are.
-        await conf_util.async_hass_config_yaml(hass)
+        written = await conf_util.async_hass_config_yaml(hass)
         async with reloading:
             ports = hass.data.pop(YAML_PORTS, {})
             hass.data.pop(YAML_UNIQUE_IDS, None)
-            forget_issues(hass)
             for port in ports.values():
                 await port.stop()
             # Home Assistant resets one platform; each scan_interval makes one of its own.
             for platform in async_get_platforms(hass, DOMAIN):
                 if platform.config_entry is None:
                     await platform.async_reset()
+            await settle(hass, written)
             await async_reload_integration_platforms(hass, DOMAIN, PLATFORMS)
+            forget_issues(hass)
 
     @callback
     def changed(change: ConfigEntryChange, entry: ConfigEntry) -> None:
@@ -91,8 +92,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
     await take_over(hass, entry)
     await er.async_migrate_entries(hass, entry.entry_id, partial(migrated, key))
     roster = await Roster.load(hass, entry.entry_id, VERSIONS[key], presume=False)
+    if not roster.lines:
+        EntryIdentity(VERSIONS[key], DEFAULT_PRECISION, hass, entry).recall(roster)
     connection = connection_of(entry.data, entry.title)
-    if await push_out(hass, connection.url):
+    if await push_out(hass, connection):
         _read_file_again(hass)
     roster.serial = hass.data.get(PROBED, {}).pop(connection.url, roster.serial)
     entry.runtime_data = P1Port(
@@ -143,16 +146,19 @@ async def async_remove_config_entry_device(
     hass: HomeAssistant, entry: DsmrConfigEntry, device: DeviceEntry
 ) -> bool:
     """Let a person remove the device of a meter that is not there any more."""
-    port = entry.runtime_data
-    identity = EntryIdentity(port.reader.version, DEFAULT_PRECISION, hass, entry)
+    version = VERSIONS.get(entry.data[CONF_DSMR_VERSION], OTHERS)
+    identity = EntryIdentity(version, DEFAULT_PRECISION, hass, entry)
     if identity.device(None) in device.identifiers:
         return False
-    telegram = port.dsmr.telegram
+    if entry.state is ConfigEntryState.LOADED:
+        telegram, roster = entry.runtime_data.dsmr.telegram, entry.runtime_data.roster
+    else:
+        telegram, roster = None, await Roster.load(hass, entry.entry_id, version, presume=False)
     present = {meter.identity for meter in telegram.contents.meters} if telegram else set()
-    slots = [slot for slot in port.roster.slots if identity.device(slot) in device.identifiers]
+    slots = [slot for slot in roster.slots if identity.device(slot) in device.identifiers]
     if any(slot.identity in present for slot in slots):
         return False
     for slot in slots:
-        port.roster.slots.remove(slot)
-    await port.remember()
+        roster.slots.remove(slot)
+    await roster.save(version, roster.serial or version.serial, roster.patience)
     return True

@@ -44,7 +44,7 @@ from .const import (
     DEFAULT_TIME_BETWEEN_UPDATE,
     DOMAIN,
     DSMR_PROTOCOL,
-    IMPORTED,
+    LONGEST_TIME_BETWEEN_UPDATE,
     RFXTRX_DSMR_PROTOCOL,
 )
 from .decryption import read_key
@@ -53,6 +53,7 @@ from .models import Cause, Connection
 from .port import DsmrConfigEntry, connection_of, holder_of
 from .probe import Found, ProbeError, address, probe
 from .roster import PROBED
+from .takeover import IMPORTED
 from .versions import VERSIONS
 
 _KEYS: Final = (CONF_ENCRYPTION_KEY, CONF_AUTHENTICATION_KEY)
@@ -69,17 +70,14 @@ OPTIONS_FORM: Final = probatio.Schema(
     {
         probatio.Required(
             CONF_TIME_BETWEEN_UPDATE, default=DEFAULT_TIME_BETWEEN_UPDATE
-        ): probatio.All(
-            NumberSelector(
-                NumberSelectorConfig(
-                    min=0,
-                    max=3600,
-                    step=1,
-                    unit_of_measurement="s",
-                    mode=NumberSelectorMode.BOX,
-                )
-            ),
-            probatio.Coerce(int),
+        ): NumberSelector(
+            NumberSelectorConfig(
+                min=0,
+                max=LONGEST_TIME_BETWEEN_UPDATE,
+                step="any",
+                unit_of_measurement="s",
+                mode=NumberSelectorMode.BOX,
+            )
         ),
         probatio.Required(CONF_SWAP_TARIFFS, default=False): BooleanSelector(),
     }
@@ -334,13 +332,11 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def _probe_as(self, protocol: str) -> Found:
         connection = self._connection(protocol)
-        found = await probe(
+        return await probe(
             connection,
             VERSIONS.get(self._port[CONF_DSMR_VERSION]),
             dt_util.get_default_time_zone(),
         )
-        self.hass.data.setdefault(PROBED, {})[connection.url] = found.line
-        return found
 
     @property
     def _entry(self) -> DsmrConfigEntry | None:
@@ -377,7 +373,7 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
                 data_schema=probatio.Schema({}),
                 description_placeholders=self._found.described(),
             )
-        return self.async_create_entry(title=self._found.title, data=self._stored)
+        return self.async_create_entry(title=self._found.title, data=self._handed_over())
 
     async def async_step_replace(
         self, user_input: dict[str, Any] | None = None
@@ -396,22 +392,31 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
 
     def _change(self, entry: DsmrConfigEntry) -> ConfigFlowResult:
         """Let an entry have what was found; its entities keep their ids and their history."""
-        stored, gas = self._stored, entry.data.get(CONF_SERIAL_ID_GAS)
+        stored, gas = self._handed_over(), entry.data.get(CONF_SERIAL_ID_GAS)
         if any(meter.identifier == gas for meter in self._found.telegram.contents.meters):
             # It may come after another one now; what is known by it is still there.
             stored[CONF_SERIAL_ID_GAS] = gas
         replace_meter(self.hass, entry, stored)
+        title = self._found.title if _is_made(entry) else entry.title
         return self.async_update_reload_and_abort(
-            entry, unique_id=stored[CONF_SERIAL_ID], data=stored
+            entry, unique_id=stored[CONF_SERIAL_ID], title=title, data=stored
         )
 
-    @property
-    def _stored(self) -> dict[str, Any]:
-        """What the entry says."""
-        return self._found.entry_data(self._connection(self._protocol))
+    def _handed_over(self) -> dict[str, Any]:
+        """Return what the entry says; how the line was set is left to its next set-up."""
+        connection = self._connection(self._protocol)
+        self.hass.data.setdefault(PROBED, {})[connection.url] = self._found.line
+        return self._found.entry_data(connection)
 
     def _connection(self, protocol: str) -> Connection:
         return connection_of({**self._port, **self._keys, CONF_PROTOCOL: protocol})
+
+
+def _is_made(entry: DsmrConfigEntry) -> bool:
+    """Return whether no person has given an entry its title: the built-in's is the port."""
+    version = VERSIONS.get(entry.data[CONF_DSMR_VERSION])
+    made = version is not None and entry.title.endswith(version.label)
+    return made or entry.title == connection_of(entry.data).url.removeprefix("socket://")
 
 
 _OTHER_PROTOCOL: Final = {

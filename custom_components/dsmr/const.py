@@ -5,21 +5,13 @@ and the other way round.
 """
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from homeassistant.const import Platform
-from homeassistant.util.hass_dict import HassKey
-
-if TYPE_CHECKING:
-    from .port import P1Port
 
 DOMAIN: Final = "dsmr"
 LOGGER: Final = logging.getLogger(__package__)
 PLATFORMS: Final = [Platform.SENSOR]
-YAML_PORTS: Final[HassKey[dict[str, P1Port]]] = HassKey(f"{DOMAIN}_yaml")
-"""The P1 ports that configuration.yaml set up, by what begins their unique ids."""
-YAML_UNIQUE_IDS: Final[HassKey[set[str]]] = HassKey(f"{DOMAIN}_yaml_unique_ids")
-"""What begins the unique ids of meters in configuration.yaml, from the start of their set-up."""
 
 CONF_AUTHENTICATION_KEY: Final = "authentication_key"
 CONF_DSMR_VERSION: Final = "dsmr_version"
@@ -45,7 +37,5 @@ DEFAULT_RECONNECT_INTERVAL: Final = 30
 DEFAULT_TIME_BETWEEN_UPDATE: Final = 60
 """Seconds; half as often as the built-in. What matters does not wait, so that the state machine is
 never 50 W behind the meter, and a day takes no more rows of the database."""
-
-IMPORTED: Final[HassKey[dict[str, str]]] = HassKey(f"{DOMAIN}_imported")
-"""By the port of an entry that is about to be set up: the port id of configuration.yaml whose
-entities it takes over."""
+LONGEST_TIME_BETWEEN_UPDATE: Final = 86400.0
+"""Seconds; the built-in has no longest, and what its entries say can be kept."""

@@ -203,14 +203,12 @@ def _of_mbus(
     )
 
 
-POWER_KEY: Final = "current_electricity_usage"
-
 # fmt: off
 SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
     _row("timestamp", "1.0.0", "Telegram time", **_HIDDEN,
          device_class=SensorDeviceClass.TIMESTAMP),
     # Power and energy
-    _row(POWER_KEY, "1.7.0", "Power consumption", **_POWER),
+    _row("current_electricity_usage", "1.7.0", "Power consumption", **_POWER),
     _row("current_electricity_delivery", "2.7.0", "Power production", **_POWER),
     _row("net_power", NET_POWER, "Net power", **_POWER),
     _row("electricity_active_tariff", "96.14.0", "Power tariff", step=ANY_CHANGE,

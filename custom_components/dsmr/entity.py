@@ -5,20 +5,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, override
 
+from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
 
 from .const import CONF_SERIAL_ID, CONF_SERIAL_ID_GAS, CONF_SWAP_TARIFFS, DOMAIN
-from .descriptions import DSMRSensorDescription, Shows
+from .descriptions import SENSORS, DSMRSensorDescription, Shows
 from .dispatcher import DSMR, Unsubscribe
-from .maker import described
+from .maker import UNKNOWN, described
 from .migration import GAS_READINGS, adopt_gas
 from .models import ELECTRICITY, MBusType, Reading, ReadingKey, Telegram
 from .obis import ENERGY_EXPORTED, ENERGY_IMPORTED, MBUS_READING
-from .roster import Slot
+from .roster import Roster, Slot
 from .versions import Tariff, Version
 
 NO_METER = "no meter"
@@ -181,7 +182,7 @@ class EntryIdentity(Identity):
             identifiers={self.device(None)},
             translation_key="electricity_meter",
             sw_version=self.version.label,
-            **described(serial, telegram.header if telegram else ""),
+            **(UNKNOWN | described(serial, telegram.header) if telegram else {}),
         )
         for slot in slots:
             identifier = self.device(slot)
@@ -190,10 +191,32 @@ class EntryIdentity(Identity):
                 identifiers={identifier},
                 translation_key=DEVICES[slot.type],
                 via_device_id=electricity.id,
-                **described(_identifier(slot), ""),
+                **UNKNOWN | described(_identifier(slot), ""),
             )
             if slot.type is MBusType.GAS and slot.number == 1 and not self._gas_reading(slot):
                 adopt_gas(self.hass, self.entry.entry_id, self._serial(slot), device.id)
+
+    def recall(self, roster: Roster) -> None:
+        """Let a roster know what the built-in had entities of, until the first telegram is there.
+
+        Of the meters behind the electricity meter that is the first gas meter alone: of the others
+        it is not said what they measure.
+        """
+        by_identifier = self.version.key not in GAS_READINGS
+        identity = self.entry.data.get(CONF_SERIAL_ID_GAS) if by_identifier else None
+        gas = Slot(MBusType.GAS, 1, identity or "", {MBUS_READING})
+        roster.lines |= self._registered([d for d in SENSORS if not d.mbus], None)
+        if self._registered([d for d in SENSORS if gas.type in d.mbus], gas):
+            roster.slots.append(gas)
+
+    def _registered(self, rows: Iterable[DSMRSensorDescription], slot: Slot | None) -> set[str]:
+        """Return the lines of those rows for which there is an entity."""
+        registry = er.async_get(self.hass)
+        return {
+            row.obis
+            for row in rows
+            if registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, self.unique_id(row, slot))
+        }
 
     def _is_detail(self, description: DSMRSensorDescription) -> bool:
         """Return whether it is disabled until somebody enables it."""
@@ -303,6 +326,12 @@ class DSMREntity(PortEntity):
         self._is_added = False
         self._unsubscribe: Unsubscribe | None = None
 
+    @property
+    def reading_key(self) -> ReadingKey:
+        """Which reading it shows: of the meter that is in the slot now."""
+        meter = self.slot.identity or NO_METER if self.slot else ELECTRICITY
+        return ReadingKey(meter, self.entity_description.obis)
+
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
@@ -317,8 +346,7 @@ class DSMREntity(PortEntity):
     @callback
     def follow(self) -> None:
         """Listen to the reading of the meter that is in the slot now."""
-        meter = self.slot.identity or NO_METER if self.slot else ELECTRICITY
-        key = ReadingKey(meter, self.entity_description.obis)
+        key = self.reading_key
         if self._is_added and key != self._key:
             self._stop_listening()
             self._key = key

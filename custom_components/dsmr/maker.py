@@ -36,9 +36,13 @@ _IDENTIFIER: Final = re.compile(r"\d?([A-Z]{3})[0-9A-Z]*\d{4}")
 class Description(TypedDict, total=False):
     """What is known of a meter."""
 
-    manufacturer: str
-    model: str
-    serial_number: str
+    manufacturer: str | None
+    model: str | None
+    serial_number: str | None
+
+
+UNKNOWN: Final = Description(manufacturer=None, model=None, serial_number=None)
+"""A meter of which nothing is known: it has not what the one before it in its place had."""
 
 
 def described(identifier: str, header: str) -> Description:

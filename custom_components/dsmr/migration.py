@@ -108,7 +108,7 @@ def replace_meter(hass: HomeAssistant, entry: ConfigEntry[Any], stored: Mapping[
     serials = [CONF_SERIAL_ID]
     if {entry.data[CONF_DSMR_VERSION], stored[CONF_DSMR_VERSION]} & GAS_READINGS.keys():
         serials.append(CONF_SERIAL_ID_GAS)
-        _rename(entities, _gas_id(entry.data, entry), _gas_id(stored, entry))
+        rename(entities, _gas_id(entry.data, entry), _gas_id(stored, entry))
     for serial in serials:
         old = entry.data.get(serial) or entry.entry_id
         new = stored[serial] or entry.entry_id
@@ -116,7 +116,7 @@ def replace_meter(hass: HomeAssistant, entry: ConfigEntry[Any], stored: Mapping[
             continue
         for entity in er.async_entries_for_config_entry(entities, entry.entry_id):
             if entity.unique_id.startswith(f"{old}_"):
-                _rename(entities, entity.unique_id, new + entity.unique_id.removeprefix(old))
+                rename(entities, entity.unique_id, new + entity.unique_id.removeprefix(old))
         device = devices.async_get_device_by_identifier((DOMAIN, old), entry.entry_id)
         if device and not devices.async_get_device_by_identifier((DOMAIN, new), entry.entry_id):
             devices.async_update_device(device.id, new_identifiers={(DOMAIN, new)})
@@ -130,7 +130,7 @@ def _gas_id(said: Mapping[str, Any], entry: ConfigEntry[Any]) -> str:
 
 
 @callback
-def _rename(entities: er.EntityRegistry, old: str, new: str) -> None:
+def rename(entities: er.EntityRegistry, old: str, new: str) -> None:
     """Give an entity another unique id, where there is no other that has it."""
     entity_id = entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, old)
     if entity_id and not entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, new):

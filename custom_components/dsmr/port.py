@@ -26,7 +26,7 @@ from .const import (
 )
 from .dispatcher import DSMR
 from .issues import PortIssue
-from .models import Connection, Counters, Event, Keys
+from .models import Cause, Connection, Counters, Disconnected, Event, Keys
 from .reader import QUEUE_SIZE, Reader
 from .roster import Roster
 from .telegram import Decoder
@@ -35,6 +35,8 @@ from .versions import Version
 type DsmrConfigEntry = ConfigEntry[P1Port]
 
 
+YAML_PORTS: Final[HassKey[dict[str, P1Port]]] = HassKey(f"{DOMAIN}_yaml")
+"""The P1 ports that configuration.yaml set up, by what begins their unique ids."""
 _PORTS: Final[HassKey[list[P1Port]]] = HassKey(f"{DOMAIN}_ports")
 """All that are read or are to be: of those at one line, the first has it."""
 # Behind each TCP port of such a server is one line, whichever protocol it is spoken to in.
@@ -127,34 +129,34 @@ class P1Port:
         """
         self.time_between_update = time_between_update
         self.roster = roster
+        roster.port = connection.name
         self._hass = hass
         self._tasks: list[asyncio.Task[None]] = []
-        queue: deque[Event] = deque(maxlen=QUEUE_SIZE)
+        self._queue: deque[Event] = deque(maxlen=QUEUE_SIZE)
         counters = Counters()
-        self.dsmr = DSMR(queue, time_between_update, counters)
+        self.dsmr = DSMR(self._queue, time_between_update, counters)
         decoder = Decoder(version, dt_util.get_default_time_zone(), counters)
         # Until ESPHome is set up, an `esphome-hass://` port raises Home Assistant's error for that.
         self.reader = Reader(
-            connection, decoder, queue, self.dsmr.drain, not_ready=(HomeAssistantError,)
+            connection, decoder, self._queue, self.dsmr.drain, not_ready=(HomeAssistantError,)
         )
         self.reader.held_by = partial(holder_of, hass, connection.url, self)
         self.reader.serial = roster.serial or version.serial
         self.reader.patience = roster.patience
         self._issue = PortIssue(hass, roster.port_id, self.reader, self.dsmr)
 
-    def start(self, beside: Coroutine[Any, Any, None]) -> None:
+    def start(self, **beside: Coroutine[Any, Any, None]) -> None:
         """Begin to read. When Home Assistant stops, the tasks stop too and the port is closed.
 
         Args:
-            beside: what else runs for as long as the port is read. If it is read already, this
-                begins to run beside it.
+            beside: what else runs for as long as the port is read, by name. If it is read already,
+                this begins to run beside it.
         """
         name = self.reader.connection.name
-        runs = [("learning", beside)]
         if not self._tasks:
             self._issue.begin()
-            runs.append(("reader", self._read()))
-        for what, run in runs:
+            beside["reader"] = self._read()
+        for what, run in beside.items():
             task = self._hass.async_create_background_task(run, f"{DOMAIN} {what} {name}")
             self._tasks.append(task)
 
@@ -169,6 +171,13 @@ class P1Port:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._issue.end()
+
+    async def give_way(self, holder: str) -> None:
+        """Stop for something that reads the line from now on, and say so."""
+        await self.stop()
+        self.reader.holder, self.reader.cause = holder, Cause.HELD
+        self._queue.append(Disconnected())
+        self.dsmr.drain()
 
     async def _read(self) -> None:
         ports = self._hass.data.setdefault(_PORTS, [])

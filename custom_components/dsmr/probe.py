@@ -135,8 +135,8 @@ class Found:
         """Return what a person may recognise the meter by, a word for each placeholder."""
         meter = described(self.serial or "", self.telegram.header)
         words = {
-            "meter": " ".join(meter[key] for key in ("manufacturer", "model") if key in meter),
-            "serial": meter.get("serial_number", ""),
+            "meter": " ".join(filter(None, (meter.get("manufacturer"), meter.get("model")))),
+            "serial": meter.get("serial_number"),
             "version": self.version.label,
             "imported": _shown(self._electricity(POWER_IMPORTED)),
             "exported": _shown(self._electricity(POWER_EXPORTED)),

@@ -8,7 +8,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 import probatio
 
-from .const import DOMAIN, YAML_PORTS
+from .const import DOMAIN
+from .port import YAML_PORTS
 from .takeover import as_entry
 
 

@@ -55,6 +55,7 @@ class Roster:
         learnt: whether this was read from telegrams, and is not only what the version may have.
         serial: how the serial line was set when telegrams came, or None where that is not known.
         patience: for how many seconds the meters may be silent, or 0 where that is not known.
+        port: what the port is called: `Connection.name`.
     """
 
     port_id: str
@@ -63,6 +64,7 @@ class Roster:
     learnt: bool = False
     serial: SerialSettings | None = None
     patience: float = 0.0
+    port: str = ""
     _heard: set[str] = field(default_factory=set, repr=False)
     _store: Store[dict[str, Any]] | None = field(default=None, repr=False)
 
@@ -93,6 +95,7 @@ class Roster:
                 learnt=True,
                 serial=SerialSettings.of(stored["serial"]),
                 patience=stored["patience"],
+                port=stored["port"],
                 _store=store,
             )
         if not presume:
@@ -107,6 +110,12 @@ class Roster:
         """Return the version that a P1 port had when it was last remembered, or None."""
         stored = await _store(hass, port_id).async_load()
         return VERSIONS.get(stored["version"]) if stored else None
+
+    @staticmethod
+    async def port_of(hass: HomeAssistant, port_id: str) -> str | None:
+        """Return what a P1 port was called when it was last remembered, or None."""
+        stored = await _store(hass, port_id).async_load()
+        return str(stored["port"]) if stored else None
 
     @staticmethod
     async def move(hass: HomeAssistant, port_id: str, to: str) -> None:
@@ -128,6 +137,7 @@ class Roster:
             await self._store.async_save(
                 {
                     "version": version.key,
+                    "port": self.port,
                     "serial": list(serial.stored),
                     "patience": patience,
                     "lines": sorted(self.lines),
@@ -164,12 +174,16 @@ class Roster:
         self.slots.append(slot)
         return slot
 
-    def settle(self) -> None:
-        """Forget what the version may send and this meter does not, now that it has been heard."""
-        if not self.learnt:
-            self.lines = self._heard.copy()
-            self.slots = [slot for slot in self.slots if slot.identity]
-            self.learnt = True
+    def settle(self) -> bool:
+        """Forget what this meter does not send, now that it has been heard.
+
+        Returns:
+            Whether that is all which its version may send and nobody has ever heard.
+        """
+        presumed, self.learnt = not self.learnt, True
+        self.lines = self._heard.copy()
+        self.slots = [slot for slot in self.slots if slot.identity]
+        return presumed
 
     def electricity(self) -> list[DSMRSensorDescription]:
         """Return the rows for the electricity meter."""

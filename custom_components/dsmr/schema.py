@@ -26,6 +26,7 @@ from .const import (
     DEFAULT_RECONNECT_INTERVAL,
     DEFAULT_TCP_PORT,
     DEFAULT_TIME_BETWEEN_UPDATE,
+    LONGEST_TIME_BETWEEN_UPDATE,
 )
 from .decryption import read_key
 from .versions import VERSIONS
@@ -116,7 +117,7 @@ CONFIGURATION = vol.All(
                 float, 0.1, 86400.0
             ),
             vol.Optional(CONF_TIME_BETWEEN_UPDATE, default=DEFAULT_TIME_BETWEEN_UPDATE): _number(
-                float, 0.0, 86400.0
+                float, 0.0, LONGEST_TIME_BETWEEN_UPDATE
             ),
             vol.Optional(CONF_NAME, default=""): cv.string,
             vol.Optional(CONF_UNIQUE_ID): cv.string,

@@ -1,7 +1,7 @@
 """The sensors of a P1 port: those that its version may have, then those that the meter has."""
 
 import asyncio
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, override
@@ -12,10 +12,7 @@ from homeassistant.components.sensor import (
     SensorEntity,
 )
 from homeassistant.const import (
-    CONF_HOST,
     CONF_NAME,
-    CONF_PORT,
-    CONF_UNIQUE_ID,
     SERVICE_RELOAD,
 )
 from homeassistant.core import HomeAssistant, callback
@@ -25,7 +22,6 @@ from homeassistant.helpers.entity_platform import (
     AddEntitiesCallback,
 )
 from homeassistant.helpers.typing import ConfigType, DiscoveryInfoType
-from homeassistant.util import slugify
 
 from .connection import ConnectionSensor
 from .const import (
@@ -39,13 +35,12 @@ from .const import (
     DEFAULT_PRECISION,
     DOMAIN,
     LOGGER,
-    YAML_PORTS,
-    YAML_UNIQUE_IDS,
 )
-from .descriptions import POWER_KEY, DSMRSensorDescription, Shows, unknown_line
+from .descriptions import DSMRSensorDescription, Shows, unknown_line
 from .entity import DSMREntity, EntryIdentity, Identity, YamlIdentity
 from .models import Connection, Contents, Entry, Keys, Reading
-from .port import DsmrConfigEntry, P1Port, socket_url
+from .port import YAML_PORTS, DsmrConfigEntry, P1Port
+from .prefixes import YAML_UNIQUE_IDS, prefix_of, url_of
 from .roster import Roster
 from .schema import CONFIGURATION
 from .takeover import entry_at, leave_out, suggest
@@ -86,19 +81,18 @@ async def async_setup_platform(
     discovery_info: DiscoveryInfoType | None = None,
 ) -> None:
     """Set up the sensors of one `- platform: dsmr` of configuration.yaml."""
-    host, port = config[CONF_HOST], config[CONF_PORT]
     keys = None
     if CONF_ENCRYPTION_KEY in config:
         keys = Keys(config[CONF_ENCRYPTION_KEY], config.get(CONF_AUTHENTICATION_KEY))
     connection = Connection(
-        socket_url(host, port) if host else port,
+        url_of(config),
         longest_retry=config[CONF_RECONNECT_INTERVAL],
         keys=keys,
         detects=config[CONF_DSMR_VERSION] == AUTO,
         title="configuration.yaml" + (f" ({config[CONF_NAME]})" if config[CONF_NAME] else ""),
     )
     taken = hass.data.setdefault(YAML_UNIQUE_IDS, set())
-    prefix = config.get(CONF_UNIQUE_ID) or _unique_id(hass, taken, config[CONF_NAME], connection)
+    prefix = prefix_of(hass, taken, config)
     if prefix in taken:
         LOGGER.error(
             "Two meters in configuration.yaml have the unique_id %r: one is left out", prefix
@@ -129,7 +123,7 @@ async def async_setup_platform(
     if version is not OTHERS:
         begin()
     if connection.detects:
-        p1_port.start(_follow(hass, p1_port, prefix, begin))
+        p1_port.start(following=_follow(hass, p1_port, prefix, begin))
 
 
 async def _follow(
@@ -154,22 +148,6 @@ async def async_setup_entry(
     """Set up the sensors of a config entry."""
     identity = EntryIdentity(entry.runtime_data.reader.version, DEFAULT_PRECISION, hass, entry)
     Sensors(hass, entry.runtime_data, identity, async_add_entities).begin()
-
-
-def _unique_id(
-    hass: HomeAssistant, taken: Container[str], name: str, connection: Connection
-) -> str:
-    """Return what begins the unique ids of a meter that was given none.
-
-    It is there before the first telegram, and stays when the cable moves to another port: the name
-    alone. Only a second meter of the same name is told apart by its port, and from then on always,
-    whichever of the two is set up first.
-    """
-    by_name, by_port = slugify(f"yaml {name}"), slugify(f"yaml {name} {connection.name}")
-    known = f"{by_port}_{POWER_KEY}"
-    if er.async_get(hass).async_get_entity_id(SENSOR_DOMAIN, DOMAIN, known) or by_name in taken:
-        return by_port
-    return by_name
 
 
 class Sensors:
@@ -205,25 +183,30 @@ class Sensors:
         self._add_entities([ConnectionSensor(self._p1_port, self._identity)])
         self._add()
         self._dsmr.listen_contents(self._contents_changed)
-        self._p1_port.start(self._learn())
+        self._p1_port.start(settling=self._settle(), remembering=self._remember())
 
-    async def _learn(self) -> None:
-        """Take away what the meter does not send, and remember what it does, until cancelled."""
+    async def _settle(self) -> None:
+        """Take away what was presumed of the meter; what it has sent once stays until a start."""
         await self._heard.wait()
-        if not self._roster.learnt:
-            await asyncio.sleep(LEARNING)
-            self._roster.settle()
+        await asyncio.sleep(LEARNING)
+        if self._roster.settle():
             self._take_away()
+        self._p1_port.reader.learnt.set()
+
+    async def _remember(self) -> None:
+        """Remember what the meter sends, each time that it is known better, until cancelled."""
+        await self._heard.wait()
         learnt = self._p1_port.reader.learnt
         while True:
             learnt.clear()
-            await self._p1_port.remember()
+            if self._roster.learnt:
+                await self._p1_port.remember()
             await learnt.wait()
 
     @callback
     def _contents_changed(self, contents: Contents) -> None:
         self._heard.set()
-        if self._roster.take(contents) and self._roster.learnt:
+        if self._roster.take(contents):
             self._p1_port.reader.learnt.set()
         self._keep_ids()
         self._add()
@@ -291,6 +274,10 @@ class Sensors:
             if sensor.slot is None or any(sensor.slot is slot for slot in slots)
         }
         new = [s for s in self._expected() if s.unique_id not in self._sensors]
+        if telegram := self._dsmr.telegram:
+            for sensor in new:
+                # Home Assistant registers a sensor with the unit that it has when it is added.
+                sensor.show(telegram.readings.get(sensor.reading_key))
         self._sensors |= {str(sensor.unique_id): sensor for sensor in new}
         if new:
             self._add_entities(new)
@@ -317,6 +304,12 @@ class DSMRSensor(DSMREntity, SensorEntity):
     def native_value(self) -> Any:
         # Read once for each time that it is set: a cache, as `_attr_native_value` has, costs more.
         return self._value
+
+    @property
+    @override
+    def suggested_display_precision(self) -> int | None:
+        digits = self.entity_description.suggested_display_precision
+        return digits if digits is None else min(digits, self._identity.precision)
 
     @override
     def show(self, reading: Reading | None) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 from homeassistant.components import system_health
 from homeassistant.core import HomeAssistant, callback
 
-from .const import DOMAIN, YAML_PORTS
-from .port import DsmrConfigEntry, P1Port
+from .const import DOMAIN
+from .port import YAML_PORTS, DsmrConfigEntry, P1Port
 
 
 @callback

@@ -8,21 +8,26 @@ from homeassistant.const import CONF_PORT
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.helpers.entity_platform import async_get_platforms
+from homeassistant.util.hass_dict import HassKey
 
 from .connection import CONNECTION
 from .const import (
     CONF_TIME_BETWEEN_UPDATE,
     DEFAULT_PRECISION,
     DOMAIN,
-    IMPORTED,
-    YAML_PORTS,
-    YAML_UNIQUE_IDS,
 )
 from .descriptions import SENSORS, DSMRSensorDescription, unknown_line
 from .entity import EntryIdentity, YamlIdentity
-from .port import DsmrConfigEntry, P1Port, connection_of, line_of, ports_at
+from .migration import rename
+from .models import Connection
+from .port import YAML_PORTS, DsmrConfigEntry, P1Port, connection_of, line_of, ports_at
+from .prefixes import YAML_UNIQUE_IDS
 from .probe import Found
 from .roster import Roster, Slot
+
+IMPORTED: Final[HassKey[dict[str, str]]] = HassKey(f"{DOMAIN}_imported")
+"""By the port of an entry that is about to be set up: the port id of configuration.yaml whose
+entities it takes over."""
 
 _SUGGESTION: Final = "import_yaml"
 _LEFT_OUT: Final = "yaml_left_out"
@@ -83,9 +88,19 @@ def is_left_out(hass: HomeAssistant) -> bool:
 
 @callback
 def forget_issues(hass: HomeAssistant) -> None:
-    """Take away what was said of configuration.yaml, which is read anew."""
+    """Take away what was said of configuration.yaml before it was read anew and holds no more.
+
+    What still holds stays, as a person may have chosen to ignore it.
+    """
+    read = hass.data.get(YAML_PORTS, {}).keys()
+    left_out = hass.data.get(YAML_UNIQUE_IDS, set()) - read
+    holds = {
+        *(f"{_SUGGESTION}_{port_id}" for port_id in read),
+        *(f"{_LEFT_OUT}_{port_id}" for port_id in left_out),
+    }
     for domain, issue_id in list(ir.async_get(hass).issues):
-        if domain == DOMAIN and issue_id.startswith((f"{_SUGGESTION}_", f"{_LEFT_OUT}_")):
+        said = issue_id.startswith((f"{_SUGGESTION}_", f"{_LEFT_OUT}_"))
+        if domain == DOMAIN and said and issue_id not in holds:
             ir.async_delete_issue(hass, DOMAIN, issue_id)
 
 
@@ -118,28 +133,27 @@ async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
     registry = er.async_get(hass)
     platforms = [p for p in async_get_platforms(hass, DOMAIN) if p.config_entry is None]
     for description, slot in _all(p1_port.roster):
-        entity_id = registry.async_get_entity_id(
-            SENSOR_DOMAIN, DOMAIN, before.unique_id(description, slot)
-        )
+        old = before.unique_id(description, slot)
+        entity_id = registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, old)
         if entity_id is None:
             continue
         for platform in platforms:
             if entity_id in platform.entities:
                 await platform.async_remove_entity(entity_id)
-        registry.async_update_entity(entity_id, new_unique_id=after.unique_id(description, slot))
+        rename(registry, old, after.unique_id(description, slot))
     await Roster.move(hass, port_id, entry.entry_id)
     leave_out(hass, port_id, p1_port.reader.connection.name, entry)
 
 
-async def push_out(hass: HomeAssistant, url: str) -> bool:
-    """Take the line at a port from configuration.yaml, and return whether that had it.
+async def push_out(hass: HomeAssistant, connection: Connection) -> bool:
+    """Take the line at an entry's port from configuration.yaml, and return whether that had it.
 
     An entry comes first, also one that was disabled when the file was read.
     """
-    found = await ports_at(hass, url, hass.data.get(YAML_PORTS, {}).values())
+    found = await ports_at(hass, connection.url, hass.data.get(YAML_PORTS, {}).values())
     for p1_port in found:
         # What reads the file again may fail, and begins after the entry has asked for its line.
-        await p1_port.stop()
+        await p1_port.give_way(connection.title or connection.name)
     return bool(found)
 
 
