@@ -1,32 +1,31 @@
-"""Writes docs/meters.md: which version of meter has which sensors.
-
-Usage: python scripts/meters.py, from the root of the repository.
-"""
+"""Writes docs/meters.md: which version of meter has which sensors. Called by `scripts/meters`."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from custom_components.dsmr.derivation import derivable
 from custom_components.dsmr.descriptions import SENSORS, DSMRSensorDescription
-from custom_components.dsmr.obis import MBUS_READINGS
+from custom_components.dsmr.obis import FLOW, MBUS_READING, MBUS_READINGS
 from custom_components.dsmr.versions import VERSIONS, Version
 
 PAGE = Path("docs/meters.md")
 HEAD = """# Meters and their values
 
-Written by `python scripts/meters.py` from the table of versions and the table of sensors.
+Written by `scripts/meters` from the table of versions and the table of sensors.
 
-A ● is a value that dsmr_parser's specification of the version has, or that follows from others.
-Sensors for these stand at set-up; those that the meter does not send go after a minute of
-telegrams. A value without a ● appears where a meter of that version sends it all the same. Values
-of meters behind the electricity meter appear with the meter.
+A ● is a value that dsmr_parser's specification of the version has, or that follows from others. In
+`configuration.yaml` sensors for these stand at set-up; those that the meter does not send go after
+a minute of telegrams. A value without a ● appears where a meter of that version sends it all the
+same. Values of meters behind the electricity meter appear with the meter.
 """
 
 
 def has(version: Version, description: DSMRSensorDescription) -> bool:
     """Return whether a version's specification has what a sensor shows."""
-    if description.mbus:
+    if description.obis in (MBUS_READING, FLOW):
         return any(reading in version.mbus for reading in MBUS_READINGS)
+    if description.mbus:
+        return description.obis in version.mbus
     lines = set(version.electricity)
     return description.obis in lines | derivable(lines)
 

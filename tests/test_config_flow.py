@@ -587,6 +587,15 @@ async def test_a_meter_that_has_changed_is_read_as_it_was_found(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
+async def test_a_meter_that_is_being_added_is_not_added_beside_that(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    shown = await after(hass, await begin(hass, at(gateway)), gateway, AM550)
+    assert shown["step_id"] == "confirm"
+    other = await after(hass, await begin(hass, at(second_gateway)), second_gateway, AM550)
+    assert (other["type"], other["reason"]) == (FlowResultType.ABORT, "already_in_progress")
+
+
 async def test_a_meter_can_not_take_the_place_of_one_that_has_its_own_entry(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:

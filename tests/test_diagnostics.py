@@ -257,3 +257,15 @@ async def test_the_system_health_counts_meters_of_both_kinds(
         "telegrams": 1,
         "dropped": 0,
     }
+
+
+async def test_an_identifier_of_zeros_is_none_and_hides_nothing(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    zeros = edited(AM550, o0_0_96_1_1="(00000000)", o1_0_1_7_0="(00000000.461*kW)")
+    entry = entry_for("5", zeros, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    async with gateway.sending(zeros):
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+        found = await diagnostics(hass, entry)
+    assert "1-0:1.7.0(00000000.461*kW)" in found["heard"][0]

@@ -16,9 +16,7 @@ def test_the_page_of_meters_is_what_the_tables_say() -> None:
     assert spec.loader
     meters = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(meters)
-    assert (ROOT / meters.PAGE).read_text(encoding="utf-8") == meters.page(), (
-        "run 'PYTHONPATH=. .venv/bin/python scripts/meters.py'"
-    )
+    assert (ROOT / meters.PAGE).read_text(encoding="utf-8") == meters.page(), "run scripts/meters"
 
 
 def test_the_readme_says_which_versions_have_a_sensor() -> None:

@@ -1,6 +1,8 @@
 """Meters that encrypt: their frames on the wire, their keys, and what is said of a wrong one."""
 
+import asyncio
 from contextlib import suppress
+from datetime import UTC
 from itertools import pairwise
 import logging
 from typing import Any, Final
@@ -13,8 +15,9 @@ import pytest
 
 from custom_components.dsmr.decryption import Decryption, DecryptionError, read_key
 from custom_components.dsmr.framing import LIMIT, EncryptedFramer
-from custom_components.dsmr.models import Cause, Keys
+from custom_components.dsmr.models import Cause, Connection, Keys
 from custom_components.dsmr.port import YAML_PORTS
+from custom_components.dsmr.probe import ProbeError, probe
 from custom_components.dsmr.reader import REFUSED
 from custom_components.dsmr.versions import VERSIONS
 
@@ -264,6 +267,24 @@ def test_an_encrypted_telegram_is_a_telegram_like_any_other(line: Line) -> None:
             for frame in FRAMES:
                 line.send(frame)
             assert len(reading.telegrams()) == len(FRAMES)
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from")
+def test_who_adds_a_meter_that_sends_every_ten_seconds_is_told_that_the_key_is_wrong(
+    line: Line,
+) -> None:
+    async def test() -> None:
+        connection = Connection("/dev/ttyUSB0", 30, Keys(OTHER_KEY))
+        probing = asyncio.ensure_future(probe(connection, VERSIONS["MSn"], UTC))
+        await passed(5)
+        while not probing.done():
+            line.send(FRAMES[0])
+            await passed(10)
+        with pytest.raises(ProbeError) as error:
+            probing.result()
+        assert error.value.cause is Cause.WRONG_KEY
 
     run(test())
 

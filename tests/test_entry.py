@@ -259,8 +259,9 @@ async def test_a_meter_says_who_made_it(
     assert gas.via_device_id == found["Water Meter"].via_device_id == electricity.id
 
 
+@pytest.mark.parametrize("has_more", [False, True])
 async def test_the_oldest_unique_ids_become_those_of_today(
-    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry, *, has_more: bool
 ) -> None:
     entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
     entry.add_to_hass(hass)
@@ -281,6 +282,10 @@ async def test_the_oldest_unique_ids_become_those_of_today(
             config_entry=entry,
             device_id=device,
         )
+    if has_more:
+        entity_registry.async_get_or_create(
+            "sensor", "dsmr", "more", config_entry=entry, device_id=old_device.id
+        )
     assert await hass.config_entries.async_setup(entry.entry_id)
     await gateway.connected()
     gateway.send(AM550)
@@ -294,7 +299,7 @@ async def test_the_oldest_unique_ids_become_those_of_today(
         entity = entity_registry.async_get(entity_id)
         assert entity
         assert entity.unique_id == unique_id
-    assert dr.async_get(hass).async_get(old_device.id) is None
+    assert (dr.async_get(hass).async_get(old_device.id) is None) is not has_more
 
 
 @pytest.mark.logs("No telegrams from /dev/no-such-port: .*there is no such port")

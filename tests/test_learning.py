@@ -217,6 +217,27 @@ async def test_a_line_that_nobody_knows_is_kept_by_a_sensor_that_is_disabled(
     assert hass.data[YAML_PORTS]["yaml"].reader.counters.unreadable_lines == 0
 
 
+async def test_a_second_electricity_meter_has_its_own_sensors_for_lines_that_nobody_knows(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    am550 = telegram_of("iskra-am550").decode().rpartition("!")[0]
+    rows = """0-0:99.50.0(00001.5*kW)
+0-4:24.1.0(002)
+0-4:96.1.0(4730303332353635)
+0-4:24.2.1(261112070000W)(00012.000*kWh)
+0-4:99.50.0(00007.5*kW)
+!0000
+"""
+    async with gateway.sending(edited((am550 + rows.replace("\n", "\r\n")).encode())):
+        await until(
+            lambda: (
+                {"sensor.obis_99_50_0", "sensor.obis_99_50_0_electricity"}
+                <= entity_registry.entities.keys()
+            )
+        )
+
+
 def test_a_line_that_damages_telegrams_without_a_checksum_for_years_adds_few_sensors() -> None:
     roster = Roster("", set(), [], learnt=True)
     decoder = Decoder(VERSIONS["2.2"], UTC, Counters())

@@ -193,7 +193,7 @@ def test_the_workflows_are_pinned_to_commits_and_may_do_no_more_than_they_must()
             assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action), f"{path.name}: {action}"
         assert yaml.safe_load(text)["permissions"] == {}
         used += text
-    assert "scripts/test" in used
+    assert ".ci/run" in used
     assert "home-assistant/actions/hassfest@" in used
     assert "hacs/action@" in used
     assert "dsmr.zip" in used

@@ -398,15 +398,15 @@ DIAGNOSTIC_LINES: Final = frozenset(
 """Versions and identifiers: they say nothing to a person and stand in the diagnostics alone."""
 
 
-def unknown_line(obis: str, of: MBusType = MBusType.ELECTRICITY) -> DSMRSensorDescription:
+def unknown_line(obis: str, of: MBusType | None = None) -> DSMRSensorDescription:
     """Return the row for a line that no specification and no row knows.
 
     Args:
         obis: the value groups C.D.E.
-        of: what the meter measures that sends it.
+        of: what the meter behind the electricity meter measures that sends it, if one does.
     """
     name = f"OBIS {obis}"
-    if of is not MBusType.ELECTRICITY:
+    if of is not None:
         name += f" {of.name.lower().replace('_', ' ')}"
     return DSMRSensorDescription(
         key=slugify(name),

@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-LIMIT = 65_536
-"""The most bytes held. The longest telegrams known are below 8 KiB."""
+LIMIT = 32_768
+"""The most bytes held. The longest telegrams have 12 KiB, and half of this is kept of noise."""
 
 # A telegram begins at a '/' at the start of a line. Inside a line only what looks like an
 # identification begins one (IEC 62056-21: three letters and a baud rate character; a WarmteLink

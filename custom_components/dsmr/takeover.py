@@ -165,4 +165,4 @@ def _all(roster: Roster) -> Iterator[tuple[DSMRSensorDescription, Slot | None]]:
             if place.type in description.mbus if place else not description.mbus:
                 yield description, place
         for obis in roster.unknown(place):
-            yield unknown_line(obis, *((place.type,) if place else ())), place
+            yield unknown_line(obis, place.type if place else None), place
