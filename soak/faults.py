@@ -89,9 +89,7 @@ async def _silent(_: HomeAssistant, port: Port) -> None:
 
 async def _noisy(_: HomeAssistant, port: Port) -> None:
     """Bytes come that are no telegram, with and without what begins and ends one."""
-    alphabet = port.rng.choice(
-        [bytes(range(256)), b"/", b"!", b"/!\r\n(0)", b"\xff\0", b"\xdb\x08"]
-    )
+    alphabet = port.rng.choice(_NOISE)
     port.silent = True
     end = now() + _seconds(port)
     while now() < end:
@@ -201,7 +199,7 @@ async def _reload(hass: HomeAssistant, port: Port) -> None:
 async def _option(hass: HomeAssistant, port: Port) -> None:
     """An option is changed, and the entry loaded anew."""
     hass.config_entries.async_update_entry(
-        port.entry, options={**port.entry.options, "precision": port.rng.choice((3, 4))}
+        port.entry, options={**port.entry.options, "swap_tariffs": port.rng.random() < 0.5}
     )
     await _reload(hass, port)
 

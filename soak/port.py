@@ -133,10 +133,6 @@ class Port:
         await self._hass.config_entries.async_setup(self.entry.entry_id)
         self.is_healthy()
 
-    async def tear_down(self) -> None:
-        """Unload the entry."""
-        await self._hass.config_entries.async_unload(self.entry.entry_id)
-
     @property
     def p1_port(self) -> P1Port | None:
         """What the entry has made, while it is loaded."""

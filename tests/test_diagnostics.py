@@ -255,7 +255,7 @@ async def test_the_system_health_counts_meters_of_both_kinds(
         "ports": 2,
         "reading": 1,
         "telegrams": 1,
-        "dropped": 0,
+        "damaged": 0,
     }
 
 

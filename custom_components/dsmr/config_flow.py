@@ -6,6 +6,8 @@ from typing import Any, Final, override
 
 from homeassistant.components.usb import get_serial_by_id
 from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
     SOURCE_USER,
     ConfigEntry,
     ConfigEntryState,
@@ -56,6 +58,11 @@ from .roster import PROBED
 from .takeover import IMPORTED
 from .versions import VERSIONS
 
+_FIRST_STEPS: Final[Mapping[str | None, str]] = {
+    SOURCE_USER: "user",
+    SOURCE_RECONFIGURE: "reconfigure",
+    SOURCE_REAUTH: "reauth_confirm",
+}
 _KEYS: Final = (CONF_ENCRYPTION_KEY, CONF_AUTHENTICATION_KEY)
 _KEY_CAUSES: Final = (Cause.NO_KEY, Cause.WRONG_KEY)
 
@@ -125,7 +132,6 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         self._error = ""
         self._looks_like = ""
         self._holder = ""
-        self._asks = ""
         self._probing: asyncio.Task[Found] | None = None
 
     @staticmethod
@@ -188,7 +194,6 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         return await self._ask_key("encryption_key", user_input)
 
     async def _ask_port(self, step_id: str, user_input: dict[str, Any] | None) -> ConfigFlowResult:
-        self._asks = step_id
         if user_input is not None:
             self._error = ""
             self._port = user_input
@@ -211,7 +216,6 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         return self._form(step_id, schema, CONF_PORT)
 
     async def _ask_key(self, step_id: str, user_input: dict[str, Any] | None) -> ConfigFlowResult:
-        self._asks = step_id
         if user_input is not None:
             self._error = ""
             try:
@@ -273,16 +277,11 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         self._error = error.cause
         if error.looks_like is not None:
             self._looks_like = error.looks_like.label
-        if error.cause not in _KEY_CAUSES:
-            return "reauth_confirm" if self._asks == "reauth_confirm" else self._start
         if error.cause is Cause.NO_KEY:
             # Nothing is wrong yet: it has only turned out now that there must be one.
             self._error = ""
-        return "reauth_confirm" if self._asks == "reauth_confirm" else "encryption_key"
-
-    @property
-    def _start(self) -> str:
-        return "user" if self.source == SOURCE_USER else "reconfigure"
+        is_of_key = error.cause in _KEY_CAUSES and self.source != SOURCE_REAUTH
+        return "encryption_key" if is_of_key else _FIRST_STEPS[self.source]
 
     async def _probe(self) -> Found:
         """Read a telegram; an entry that has the port lets go of it for as long.

@@ -29,5 +29,5 @@ def summary(ports: Sequence[P1Port]) -> dict[str, Any]:
         "ports": len(ports),
         "reading": sum(port.dsmr.telegram is not None for port in ports),
         "telegrams": sum(of.telegrams for of in counters),
-        "dropped": sum(of.checksum_failures + of.decryption_failures for of in counters),
+        "damaged": sum(of.checksum_failures + of.decryption_failures for of in counters),
     }
