@@ -25,7 +25,14 @@ from custom_components.dsmr.models import (
     Telegram,
     TelegramReceived,
 )
-from custom_components.dsmr.reader import QUEUE_SIZE, SHORTEST_SILENCE, SILENCE, Reader
+from custom_components.dsmr.reader import (
+    QUEUE_SIZE,
+    SHORT,
+    SHORTEST_SILENCE,
+    SILENCE,
+    STEADY,
+    Reader,
+)
 from custom_components.dsmr.telegram import Decoder
 from custom_components.dsmr.versions import VERSIONS
 
@@ -621,6 +628,128 @@ def test_the_next_loss_is_said_again(line: Line, caplog: pytest.LogCaptureFixtur
                 await passed(1)
         assert caplog.text.count("No telegrams from") == 3
         assert caplog.text.count("Telegrams come from") == 2
+
+    run(test())
+
+
+async def hands_out_and_hangs_up(line: Line, times: int) -> None:
+    """Let a gateway close each connection after a telegram, so many times."""
+    for watts in range(times):
+        line.send(am550(watts))
+        line.lose()
+        await passed(PAUSES[-1])
+
+
+async def talks(line: Line, seconds: float) -> None:
+    """Let a meter send each second."""
+    for _ in range(int(seconds)):
+        line.send(AM550)
+        await passed(1)
+
+
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
+def test_what_a_gateway_hands_out_that_keeps_hanging_up_is_shown_and_its_losses_are_told_thrice(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            await hands_out_and_hangs_up(line, SHORT)
+            assert reading.events().count(Disconnected()) == SHORT
+            await hands_out_and_hangs_up(line, 20)
+            events = reading.events()
+            assert Disconnected() not in events
+            assert len([event for event in events if isinstance(event, TelegramReceived)]) == 20
+            assert set(line.pauses()[-15:]) == {PAUSES[-1]}
+            assert caplog.text.count("No telegrams from") == SHORT
+            assert caplog.text.count("Telegrams come from") == SHORT - 1
+            await talks(line, STEADY)
+            assert caplog.text.count("Telegrams come from") == SHORT - 1
+            await talks(line, 10)
+            assert caplog.text.count("Telegrams come from") == SHORT
+            # As if nothing had been.
+            reading.events()
+            line.lose()
+            await passed(PAUSES[0])
+            assert reading.events() == [Disconnected(), Connected()]
+            assert caplog.text.count("No telegrams from") == SHORT + 1
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
+def test_a_gateway_that_keeps_hanging_up_and_then_refuses_is_lost_at_the_next_attempt(
+    line: Line,
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            await hands_out_and_hangs_up(line, 2 * SHORT)
+            line.send(AM550)
+            reading.events()
+            line.fault = ConnectionRefusedError(111, "refused")
+            line.lose()
+            await passed(PAUSES[-1] - 0.125)
+            assert reading.events() == []
+            await passed(0.125)
+            assert reading.events() == [Disconnected()]
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
+@pytest.mark.parametrize(
+    ("hangs_up_after", "missed_after"),
+    [(after, max(SHORTEST_SILENCE, after + PAUSES[-1])) for after in (0, 1, 11)]
+    + [(SHORTEST_SILENCE, SHORTEST_SILENCE)],
+)
+def test_a_meter_is_missed_as_soon_as_ever_behind_a_gateway_that_keeps_hanging_up(
+    line: Line, hangs_up_after: float, missed_after: float
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            await hands_out_and_hangs_up(line, 2 * SHORT)
+            line.send(AM550)
+            sent_at = now()
+            reading.events()
+            await passed(hangs_up_after)
+            line.lose()
+            while Disconnected() not in reading.events():
+                await passed(0.25)
+            assert now() - sent_at == missed_after
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
+def test_attempts_without_a_telegram_neither_make_a_gateway_one_that_keeps_hanging_up_nor_end_it(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            for _ in range(3):
+                await hands_out_and_hangs_up(line, SHORT - 1)
+                assert reading.events().count(Disconnected()) == SHORT - 1
+                # Nothing comes for a while, and then telegrams for longer.
+                for _ in range(2 * SHORT):
+                    line.lose()
+                    await passed(PAUSES[-1])
+                await talks(line, 1)
+                assert reading.reader.cause is None
+                assert caplog.messages[-1] == BACK
+                await talks(line, STEADY)
+                line.lose()
+                await passed(PAUSES[-1])
+                reading.events()
+            await hands_out_and_hangs_up(line, SHORT)
+            line.lose()
+            await passed(PAUSES[-1])
+            reading.events()
+            await hands_out_and_hangs_up(line, SHORT)
+            assert Disconnected() not in reading.events()
+        assert caplog.text.count("No telegrams from") == 4 * SHORT
 
     run(test())
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 import errno
 from heapq import nsmallest
+from math import inf
 from statistics import median_low
 from typing import override
 
@@ -46,6 +47,10 @@ OPEN_TIMEOUT = 15.0
 CLOSE_TIMEOUT = 0.5
 """Seconds that are waited for a port to close; it goes on closing by itself, and neither its
 entities nor who stops the reading should wait for it."""
+STEADY = 60.0
+"""Seconds after which a connection with telegrams is no short one."""
+SHORT = 3
+"""Short ones in a row, after which the other side keeps hanging up."""
 SILENCE = 3.5
 """Telegram intervals without a telegram after which the meter counts as silent …"""
 SHORTEST_SILENCE = 12.0
@@ -191,7 +196,10 @@ class Reader:
         self._serial = self.serial
         self._search = Search(connection.url) if self.version is OTHERS else None
         self._found = asyncio.Event()
-        self._is_open = False
+        # inf while it is not open.
+        self._opened_at = inf
+        self._short = 0
+        self._is_shown = False
         self._fruitless = _Fruitless()
         self._refused = 0
         self._waiting_since = 0.0
@@ -211,7 +219,8 @@ class Reader:
     async def run(self) -> None:
         """Read until cancelled. No error ends it; on cancellation the port is closed."""
         pause = FIRST_RETRY
-        self._doubt_since = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        self._doubt_since = loop.time()
         while True:
             telegrams = self.counters.telegrams
             try:
@@ -230,10 +239,17 @@ class Reader:
             except Exception as error:
                 self._unexpected(f"while reading {self.connection.name}", error)
                 self._lost(Cause.UNEXPECTED, error)
-            self._tell(Disconnected())
+            came = self.counters.telegrams > telegrams
+            # What is shown is seconds old, and the next connection may go on with it.
+            self._is_shown = came and self._is_unsteady and self.cause is Cause.LOST
+            if not self._is_shown:
+                self._tell(Disconnected())
             self._fruitless.forget()
-            if self.counters.telegrams > telegrams:
-                pause = FIRST_RETRY
+            if came:
+                is_short = loop.time() - self._opened_at < STEADY
+                self._short = self._short + 1 if is_short else 0
+                if not self._is_unsteady:
+                    pause = FIRST_RETRY
             await asyncio.sleep(min(pause, self._longest_retry))
             pause = min(2 * pause, self._longest_retry)
 
@@ -250,7 +266,7 @@ class Reader:
             self._packets.clear()
         self._plain.clear()
         self._encrypted.clear()
-        self._is_open = False
+        self._opened_at = inf
         self.holder = await self.held_by()
         if self.holder:
             raise HeldError(f"{self.holder} has the port")
@@ -273,12 +289,13 @@ class Reader:
             # The URL lacks something, or names a serial proxy that the ESPHome does not have.
             raise FileNotFoundError(errno.ENOENT, str(reason)) from reason
         try:
-            self._is_open = True
+            self._opened_at = loop.time()
             self.counters.connections += 1
             self._tell(Connected())
-            self._waiting_since = loop.time()
+            if not self._is_shown:
+                self._waiting_since = self._opened_at
             if self._heard_at is None:
-                self._heard_at = self._waiting_since
+                self._heard_at = self._opened_at
             error = await self._watch(protocol.lost)
         finally:
             # A port that takes its time to close is not heard beside the next one.
@@ -288,6 +305,12 @@ class Reader:
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await transport.wait_closed()
         raise error or ConnectionResetError("the other side closed the connection")
+
+    @property
+    def _is_unsteady(self) -> bool:
+        """Whether the other side keeps hanging up, and has not left this connection alone yet."""
+        now = asyncio.get_running_loop().time()
+        return self._short >= SHORT and now - self._opened_at < STEADY
 
     async def _watch(self, lost: asyncio.Future[Exception | None]) -> Exception | None:
         """Wait for the loss of the connection, and for no longer than the meter may be silent."""
@@ -457,7 +480,7 @@ class Reader:
         elif pause > SHORTEST_PAUSE:
             self._gaps.append(pause)
         self.telegram_at = self._waiting_since = self._doubt_since = now
-        if not self._available:
+        if not self._available and not self._is_unsteady:
             self._available = True
             LOGGER.warning("Telegrams come from %s again", self.connection.name)
         self._put(TelegramReceived(telegram))
@@ -482,7 +505,7 @@ class Reader:
             return Cause.HELD
         if isinstance(error, self._not_ready):
             return Cause.NOT_READY
-        return cause_of(error, is_open=self._is_open)
+        return cause_of(error, is_open=self._opened_at < inf)
 
     def _lost(self, cause: Cause, error: BaseException) -> None:
         self.cause = cause
