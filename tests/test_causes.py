@@ -100,12 +100,20 @@ def test_a_connection_that_ends_is_lost_until_a_telegram_comes(
     ("data", "cause"),
     [
         (b"", Cause.SILENT),
+        (b"\xff\xf1\r\n\0", Cause.SILENT),
         (b"\x00\xff\x80/!", Cause.NO_TELEGRAM),
         (AM550[:-9], Cause.NO_TELEGRAM),
         (DAMAGED, Cause.CHECKSUM),
         (ME382, Cause.WRONG_VERSION),
     ],
-    ids=["nothing", "noise", "half a telegram", "a damaged telegram", "another version"],
+    ids=[
+        "nothing",
+        "only signs that a gateway is there",
+        "noise",
+        "half a telegram",
+        "a damaged telegram",
+        "another version",
+    ],
 )
 def test_what_an_open_port_lacks_is_told_apart(
     line: Line, request: pytest.FixtureRequest, data: bytes, cause: Cause

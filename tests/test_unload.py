@@ -170,7 +170,7 @@ async def while_another_waits_for_the_line(house: House) -> None:
 
 async def while_the_version_is_searched(house: House) -> None:
     await house.set_up("auto")
-    await house.sends(b"\xff" * 100, 75)
+    await house.sends(b"\xfe" * 100, 75)
     assert house.port.reader._search
 
 

@@ -108,7 +108,7 @@ class _Fruitless:
     """What has come since the last telegram that passed, or since the last loss.
 
     Attributes:
-        bytes: whether any byte has.
+        bytes: whether any has but those that only show that somebody is there.
         damaged: whether a telegram has whose bytes are not those that the meter sent.
         sealed: whether an encrypted one has, where there is no key.
     """
@@ -369,8 +369,8 @@ class Reader:
     def received(self, data: bytes) -> None:
         """Take bytes from the port."""
         now = asyncio.get_running_loop().time()
-        self._fruitless.bytes = True
         if data.strip(_PADDING):
+            self._fruitless.bytes = True
             if self._heard_at is not None:
                 self._pause = max(self._pause, now - self._heard_at)
             self._heard_at = now
