@@ -1,5 +1,6 @@
 """Over RFC 2217: the settings of the line go with the bytes, through the real ser2net."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 import termios
@@ -63,6 +64,22 @@ async def test_a_server_that_was_killed_mid_telegram_is_read_again(
         async with serial_line.sending(edited(ME382, o0_0_96_14_0="(0001)")):
             await state_of(hass, "sensor.power_tariff", "low")
         await hass.data[YAML_PORTS]["yaml"].stop()
+
+
+@pytest.mark.logs("No telegrams from rfc2217://")
+async def test_a_server_that_has_another_client_is_called_again_and_again_without_a_word(
+    hass: HomeAssistant, serial_line: SerialLine, socket_enabled: None
+) -> None:
+    async with rfc2217(serial_line) as url:
+        _, other = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        await serial_line.opened()
+        await set_up(hass, {"port": url, "dsmr_version": 5})
+        port = hass.data[YAML_PORTS]["yaml"]
+        lost: list[None] = []
+        port.dsmr.listen_loss(lost.append)
+        await until(lambda: len(lost) >= 3)
+        await port.stop()
+        other.close()
 
 
 async def test_the_version_of_a_meter_is_found(

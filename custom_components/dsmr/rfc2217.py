@@ -1,6 +1,7 @@
 """How does a serial port server take its settings from here (RFC 2217)?"""
 
-from typing import override
+import errno
+from typing import Any, override
 
 from serialx import BaseSerialTransport
 from serialx.platforms.serial_rfc2217 import RFC2217SerialTransport
@@ -25,6 +26,13 @@ class _Transport(RFC2217SerialTransport):
             self._send_command(cmd)
             return cmd
         return await super()._send_and_wait(cmd)
+
+    @override
+    def _send_command(self, cmd: Any, responses: Any = None) -> Any:
+        # A server that has another client hangs up at once. Who writes on is warned by asyncio.
+        if self._tcp_transport is None or self._tcp_transport.is_closing():
+            raise ConnectionResetError(errno.ECONNRESET, "the other side closed the connection")
+        return super()._send_command(cmd, responses)
 
 
 def transport_of(url: str) -> type[BaseSerialTransport] | None:
