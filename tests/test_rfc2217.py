@@ -4,16 +4,26 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 import termios
+from typing import Any, override
 
 from homeassistant.core import HomeAssistant
 import pytest
 
+from custom_components.dsmr.models import Cause
 from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.rfc2217 import transport_of
 
-from .parts import SerialLine, edited, ser2net, set_up, state_of, telegram_of, until
+from .parts import Gateway, SerialLine, edited, ser2net, set_up, state_of, telegram_of, until
 
 ME382 = telegram_of("iskra-me382")
+
+
+class Engaged(Gateway):
+    """A server that has another client already."""
+
+    @override
+    async def _talk(self, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read(1024)
 
 
 @asynccontextmanager
@@ -66,7 +76,44 @@ async def test_a_server_that_was_killed_mid_telegram_is_read_again(
         await hass.data[YAML_PORTS]["yaml"].stop()
 
 
-@pytest.mark.logs("No telegrams from rfc2217://")
+@pytest.mark.logs("No telegrams from .*: TimeoutError .the host can't be reached")
+async def test_a_host_that_does_not_answer_is_not_said_to_speak_anything(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wait(*_: Any, **__: Any) -> None:
+        await hass.loop.create_future()
+
+    monkeypatch.setattr("custom_components.dsmr.reader.CONNECT_TIMEOUT", 0.1)
+    monkeypatch.setattr(hass.loop, "create_connection", wait)
+    await set_up(hass, {"port": "rfc2217://192.0.2.1:2217", "dsmr_version": 5})
+    port = hass.data[YAML_PORTS]["yaml"]
+    await until(lambda: port.reader.cause is Cause.UNREACHABLE)
+    await port.stop()
+
+
+@pytest.mark.logs("No telegrams from .*: the server does not speak RFC 2217 .the port can't")
+async def test_a_server_that_does_not_speak_it_is_said_not_to(
+    hass: HomeAssistant, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("custom_components.dsmr.reader.CONNECT_TIMEOUT", 0.5)
+    await set_up(hass, {"port": f"rfc2217://127.0.0.1:{gateway.port}", "dsmr_version": 5})
+    port = hass.data[YAML_PORTS]["yaml"]
+    await until(lambda: port.reader.cause is Cause.FAILED)
+    await port.stop()
+
+
+@pytest.mark.logs("No telegrams from rfc2217://.*the connection was lost")
+async def test_a_server_that_listens_and_hangs_up_is_a_connection_that_was_lost(
+    hass: HomeAssistant, socket_enabled: None
+) -> None:
+    async with Engaged() as gateway:
+        await set_up(hass, {"port": f"rfc2217://127.0.0.1:{gateway.port}", "dsmr_version": 5})
+        port = hass.data[YAML_PORTS]["yaml"]
+        await until(lambda: port.reader.cause is Cause.LOST)
+        await port.stop()
+
+
+@pytest.mark.logs("No telegrams from rfc2217://.*the connection was lost")
 async def test_a_server_that_has_another_client_is_called_again_and_again_without_a_word(
     hass: HomeAssistant, serial_line: SerialLine, socket_enabled: None
 ) -> None:

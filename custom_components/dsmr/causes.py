@@ -19,6 +19,9 @@ _CAUSES: Final = {
     errno.ENETUNREACH: Cause.UNREACHABLE,
     errno.ENETDOWN: Cause.UNREACHABLE,
     errno.ETIMEDOUT: Cause.UNREACHABLE,
+    errno.ECONNRESET: Cause.LOST,
+    errno.ECONNABORTED: Cause.LOST,
+    errno.EPIPE: Cause.LOST,
 }
 WORDS: Final = {
     Cause.NO_SUCH_PORT: "there is no such port",

@@ -3,7 +3,7 @@
 import errno
 from typing import Any, override
 
-from serialx import BaseSerialTransport
+from serialx import BaseSerialTransport, SerialException
 from serialx.platforms.serial_rfc2217 import RFC2217SerialTransport
 from serialx.platforms.serial_rfc2217.types import (
     Rfc2217Command,
@@ -21,6 +21,20 @@ class _Transport(RFC2217SerialTransport):
     """
 
     @override
+    async def _connect(self, **settings: Any) -> None:
+        try:
+            await super()._connect(**settings)
+        except TimeoutError as error:
+            if self._tcp_transport is None:
+                raise
+            raise SerialException("the server does not speak RFC 2217") from error
+        except OSError as error:
+            # What serialx makes of a server that hangs up.
+            if error.errno != errno.EIO:
+                raise
+            raise _hung_up() from error
+
+    @override
     async def _send_and_wait(self, cmd: Rfc2217Command) -> Rfc2217Command:
         if isinstance(cmd, (SetModemstateMaskCmd, SetLinestateMaskCmd)):
             self._send_command(cmd)
@@ -31,8 +45,12 @@ class _Transport(RFC2217SerialTransport):
     def _send_command(self, cmd: Any, responses: Any = None) -> Any:
         # A server that has another client hangs up at once. Who writes on is warned by asyncio.
         if self._tcp_transport is None or self._tcp_transport.is_closing():
-            raise ConnectionResetError(errno.ECONNRESET, "the other side closed the connection")
+            raise _hung_up()
         return super()._send_command(cmd, responses)
+
+
+def _hung_up() -> ConnectionResetError:
+    return ConnectionResetError(errno.ECONNRESET, "the other side closed the connection")
 
 
 def transport_of(url: str) -> type[BaseSerialTransport] | None:
