@@ -378,6 +378,25 @@ def test_a_wrong_key_is_known_also_of_a_meter_that_is_called_silent_meanwhile(li
     run(test())
 
 
+@pytest.mark.logs("No telegrams from .*no telegram for 35 s .the telegrams are damaged")
+@pytest.mark.logs("No telegram from .* can be read: the encryption key does not fit")
+def test_a_meter_that_is_unplugged_after_frames_that_could_not_be_read_is_silent(
+    line: Line,
+) -> None:
+    async def test() -> None:
+        async with Reading("MSn", keys=Keys(KEY)) as reading:
+            line.send(FRAMES[0])
+            for _ in range(REFUSED):
+                await passed(10)
+                line.send(encrypted(SMARTY, OTHER_KEY, PUBLISHED))
+            await passed(60)
+            assert reading.cause() is Cause.WRONG_KEY
+            await passed(240)
+            assert reading.cause() is Cause.SILENT
+
+    run(test())
+
+
 @pytest.mark.logs("No telegram from socket://192.0.2.1:2001 can be read")
 def test_user_and_password_of_a_url_are_not_logged_with_a_wrong_key_or_a_version_found(
     line: Line, caplog: pytest.LogCaptureFixture

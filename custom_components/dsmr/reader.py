@@ -208,7 +208,7 @@ class Reader:
         self._gaps: deque[float] = deque(maxlen=GAPS)
         # When the last bytes came, or else when the port was first open; and for how long none came
         # at most since the last telegram that passed.
-        self._heard_at: float | None = None
+        self._heard_at = inf
         self._pause = 0.0
         # What the time before the first telegram says about the next one.
         self._first_pause = 0.0
@@ -294,8 +294,7 @@ class Reader:
             self._tell(Connected())
             if not self._is_shown:
                 self._waiting_since = self._opened_at
-            if self._heard_at is None:
-                self._heard_at = self._opened_at
+            self._heard_at = min(self._heard_at, self._opened_at)
             error = await self._watch(protocol.lost)
         finally:
             # A port that takes its time to close is not heard beside the next one.
@@ -371,8 +370,7 @@ class Reader:
         now = asyncio.get_running_loop().time()
         if data.strip(_PADDING):
             self._fruitless.bytes = True
-            if self._heard_at is not None:
-                self._pause = max(self._pause, now - self._heard_at)
+            self._pause = max(self._pause, now - self._heard_at)
             self._heard_at = now
         if self._packets is not None:
             data = self._packets.feed(data)
@@ -487,7 +485,8 @@ class Reader:
 
     def _diagnosis(self) -> Cause:
         """Return why an open port is silent."""
-        if self._refused >= REFUSED:
+        quiet = asyncio.get_running_loop().time() - self._heard_at
+        if self._refused >= REFUSED and quiet < SILENCE * SLOWEST:
             return Cause.WRONG_KEY
         if self._fruitless.sealed:
             return Cause.NO_KEY
