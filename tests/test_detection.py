@@ -2,9 +2,10 @@
 
 import asyncio
 from datetime import UTC
+import errno
 from itertools import pairwise
 import termios
-from typing import Any, Final
+from typing import Any, Final, override
 from unittest.mock import patch
 
 from homeassistant.core import HomeAssistant
@@ -442,6 +443,53 @@ def test_a_meter_of_the_version_that_was_given_is_found_with_other_settings_than
                 await passed(1)
             assert reading.reader.version is VERSIONS["5"]
             assert reading.reader.serial == SERIAL_115200_7E1
+
+    run(test())
+
+
+class EightBits(Line):
+    """A line at an adapter that has no seven bits."""
+
+    @override
+    async def open(self, *args: Any, **settings: Any) -> Any:
+        seven = settings["byte_size"] == 7
+        self.fault = OSError(errno.EINVAL, "Invalid argument") if seven else None
+        return await super().open(*args, **settings)
+
+
+@pytest.fixture
+def eight_bits(monkeypatch: pytest.MonkeyPatch) -> Line:
+    """What the reader finds in place of serialx."""
+    line = EightBits()
+    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", line.open)
+    return line
+
+
+@pytest.mark.parametrize("detects", [True, False], ids=["found before", "given"])
+def test_a_meter_at_an_adapter_that_has_not_the_bits_of_its_version_is_read_with_others_at_once(
+    eight_bits: Line, detects: bool
+) -> None:
+    async def test() -> None:
+        async with Reading("4", url=DEVICE, detects=detects) as reading:
+            await passed(1)
+            eight_bits.send(sent(E350, SERIAL_115200_8N1, eight_bits.settings))
+            assert len(reading.telegrams()) == 1
+            assert reading.reader.serial == SERIAL_115200_8N1
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from .*Invalid argument .the port can't be opened")
+def test_a_line_that_can_not_be_set_as_its_meter_sends_is_looked_at_again_and_again(
+    eight_bits: Line,
+) -> None:
+    async def test() -> None:
+        async with Reading("2.2", url=DEVICE) as reading:
+            await passed(600)
+            tried = [settings for _, settings in eight_bits.opened]
+            assert tried.count(SERIAL_115200_8N1) > 600 // (TURN + 5)
+            assert reading.cause() is Cause.FAILED
+            assert reading.reader.serial == SERIAL_9600_7E1
 
     run(test())
 

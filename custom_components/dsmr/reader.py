@@ -344,15 +344,18 @@ class Reader:
     def _turns(self, error: Exception) -> bool:
         """After a failure: return whether other settings have their turn now."""
         now = asyncio.get_running_loop().time()
+        unusable = self._opened_at == inf and _are_unusable(error)
         if self._search is not None:
             told = self._fruitless.sealed or self.looks_like is not None
-            if not told and _is_of_settings(error) and self._search.turn():
+            of_settings = unusable or isinstance(error, SilentError)
+            if not told and of_settings and self._search.turn():
                 return True
             if self.version is not OTHERS:
                 # It is the meter, or the line; what was known is as good as before.
                 self._search, self._doubt_since = None, now
-        elif self._is_doubtful(now):
+        elif unusable or self._is_doubtful(now):
             self._search, self._has_searched = Search(self.connection.url), True
+            return unusable
         return False
 
     def _is_doubtful(self, now: float) -> bool:
@@ -541,10 +544,9 @@ async def _nobody() -> str:
     return ""
 
 
-def _is_of_settings(error: Exception) -> bool:
-    """Return whether other settings may do where these failed.
+def _are_unusable(error: Exception) -> bool:
+    """Return whether the line can't be set like that.
 
     Not every adapter has seven bits: then the system calls the argument invalid.
     """
-    invalid = getattr(error, "errno", None) == errno.EINVAL
-    return invalid or isinstance(error, (SilentError, UnsupportedSetting))
+    return isinstance(error, UnsupportedSetting) or getattr(error, "errno", None) == errno.EINVAL
