@@ -1,13 +1,16 @@
 """What a person is told where no telegrams come, and when it is taken back."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.dsmr import issues, reader
 from custom_components.dsmr.models import Cause
@@ -380,3 +383,20 @@ async def test_the_connection_is_shown_and_when_the_last_telegram_came(
     state = hass.states.get(CONNECTION)
     assert state
     assert "last_telegram" not in state.attributes
+
+
+@pytest.mark.logs("No telegrams from")
+async def test_a_silent_meter_is_told_when_the_time_for_it_is_over(
+    hass: HomeAssistant, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "SHORTEST_SILENCE", 3600.0)
+    await set_up(hass, at(gateway))
+    async with gateway.sending(AM550):
+        await state_of(hass, "sensor.power_consumption", "0.461")
+    # The first time that somebody looks, telegrams have come since the last one.
+    for _ in range(2):
+        async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=3601))
+        await hass.async_block_till_done()
+    await state_of(hass, "sensor.power_consumption", "unavailable")
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=issues.PATIENCE + 1))
+    assert ir.async_get(hass).async_get_issue("dsmr", "no_telegrams_yaml")

@@ -26,6 +26,7 @@ from custom_components.dsmr.models import (
     TelegramReceived,
 )
 from custom_components.dsmr.reader import (
+    LONGEST_HEARD,
     QUEUE_SIZE,
     SHORT,
     SHORTEST_SILENCE,
@@ -530,8 +531,9 @@ def test_outages_after_a_start_do_not_change_for_how_long_a_known_meter_may_be_s
     line: Line,
 ) -> None:
     async def test() -> None:
-        async with Reading() as reading:
-            reading.reader.patience = 60 * SILENCE
+        reading = Reading()
+        reading.reader.patience = 60 * SILENCE
+        async with reading:
             for pause in (300, 60, 240, 300, 0):
                 line.send(AM550)
                 await passed(pause)
@@ -1081,5 +1083,33 @@ def test_a_url_that_makes_no_sense_does_not_end_the_reading(line: Line) -> None:
         async with Reading(url="socket://[::1:2001"):
             await passed(1)
             assert len(line.opened) > 1
+
+    run(test())
+
+
+@pytest.mark.logs("Unexpected error in what comes from")
+def test_an_unforeseen_error_in_taking_bytes_costs_those_bytes_and_not_the_port(
+    line: Line, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            with monkeypatch.context() as patched:
+                patched.setattr(reading.reader._plain, "feed", lambda _: 1 / 0)
+                line.send(AM550)
+                line.send(AM550)
+            line.send(AM550)
+            assert reading.counters.errors == 2
+            assert reading.counters.telegrams == 1
+            assert len(line.opened) == 1
+
+    run(test())
+    assert caplog.text.count("Unexpected error in what comes from") == 1
+
+
+def test_of_what_is_framed_a_few_thousand_bytes_are_kept(line: Line) -> None:
+    async def test() -> None:
+        async with Reading("2.2") as reading:
+            line.send(b"/ISK5\r\n\r\n" + b"1-0:1.7.0(0)\r\n" * 2000 + b"!\r\n")
+            assert [len(frame) for _, frame in reading.reader.heard] == [LONGEST_HEARD]
 
     run(test())

@@ -33,7 +33,8 @@ class PortIssue:
         self._id = f"no_telegrams_{port_id}"
         self._reader = reader
         self._dsmr = dsmr
-        self._lost_at: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_late = False
         self._said: Cause | None = None
 
     @callback
@@ -45,21 +46,34 @@ class PortIssue:
     @callback
     def end(self, _: Any = None) -> None:
         """Take the issue away."""
-        self._lost_at = self._said = None
+        self.rest()
+        self._said = None
         ir.async_delete_issue(self._hass, DOMAIN, self._id)
+
+    @callback
+    def rest(self) -> None:
+        """Wait no longer; an issue that is there stays."""
+        self._is_late = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     @callback
     def _lost(self, _: None) -> None:
         # As long as no telegrams come the port is opened again and again, and so lost.
-        now = asyncio.get_running_loop().time()
         cause = self._reader.cause
         if self._said in _AT_ONCE and cause not in _AT_ONCE:
             # A person has ended that; what there is now may pass by itself.
             self.end()
-        if self._lost_at is None:
-            self._lost_at = now
-        if cause is not None and (cause in _AT_ONCE or now - self._lost_at >= PATIENCE):
+        if cause is not None and (cause in _AT_ONCE or self._is_late):
             self._say(cause)
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._late)
+
+    @callback
+    def _late(self) -> None:
+        self._is_late = True
+        self._lost(None)
 
     def _say(self, cause: Cause) -> None:
         reader = self._reader

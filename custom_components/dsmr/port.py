@@ -186,4 +186,5 @@ class P1Port:
             await self.reader.run()
         finally:
             self.dsmr.end()
+            self._issue.rest()
             ports.remove(self)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 import errno
 from heapq import nsmallest
-from math import inf
+from math import inf, nan
 from statistics import median_low
 from typing import override
 
@@ -65,7 +65,9 @@ GAPS = 7
 An outage may be among them. So four of seven may be too long because telegrams were lost, and two
 too short because a gateway held one back."""
 HEARD = 3
-"""Telegrams that are kept for the diagnostics."""
+"""Telegrams that are kept for the diagnostics …"""
+LONGEST_HEARD = 5_000
+"""… and the most bytes of each: what is framed may be noise."""
 REFUSED = 5
 """Frames in a row that can't be decrypted, after which it is the key and not the line."""
 DOUBT = 60.0
@@ -94,8 +96,12 @@ class _Protocol(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        if not self.lost.cancelled():
+        if self.lost.cancelled():
+            return
+        try:
             self._reader.received(data)
+        except Exception as error:
+            self._reader.stumbled(error)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -314,21 +320,29 @@ class Reader:
     async def _watch(self, lost: asyncio.Future[Exception | None]) -> Exception | None:
         """Wait for the loss of the connection, and for no longer than the meter may be silent."""
         loop = asyncio.get_running_loop()
+        since = patience = left = nan
         while True:
-            patience = self._patience()
-            left = self._waiting_since + patience - loop.time()
+            if self._waiting_since != since:
+                since, patience = self._waiting_since, self._patience()
+                left = since + patience - loop.time()
             if left <= 0:
                 return SilentError(f"no telegram for {patience:.0f} s")
-            # What is learnt meanwhile may make it shorter.
-            done, _ = await asyncio.wait({lost}, timeout=min(left, SHORTEST_SILENCE))
+            # A telegram that comes meanwhile may make it shorter.
+            step = min(left, self._least_patience)
+            done, _ = await asyncio.wait({lost}, timeout=step)
             if done:
                 return lost.result()
+            left -= step
+
+    @property
+    def _least_patience(self) -> float:
+        return max(SHORTEST_SILENCE, SILENCE * self.version.interval)
 
     def _patience(self) -> float:
         """Return the seconds for which the meter may be silent."""
         if self._search is not None and self._search.patience is not None:
             return self._search.patience
-        least = max(SHORTEST_SILENCE, SILENCE * self.version.interval)
+        least = self._least_patience
         known = len(self._gaps)
         # Two outages in a row would pass for pauses that the meter makes; what is known lasts.
         if self.patience and known < GAPS:
@@ -367,6 +381,10 @@ class Reader:
         told = self._has_searched or self.looks_like is not None
         again = self.connection.detects or not told
         return again and self._fruitless.bytes and late
+
+    def stumbled(self, error: Exception) -> None:
+        """Take an error in taking bytes: the next ones are taken again."""
+        self._unexpected(f"in what comes from {self.connection.name}", error)
 
     def received(self, data: bytes) -> None:
         """Take bytes from the port."""
@@ -419,7 +437,7 @@ class Reader:
 
     def _take(self, frame: bytes, now: float, *, encrypted: bool = False) -> None:
         """Read a telegram, of whichever version where that is to be found out."""
-        self.heard.append((now, frame))
+        self.heard.append((now, frame[:LONGEST_HEARD]))
         version = self.version
         if self._search is not None and not self._is_as_given:
             version = recognise(frame, encrypted=encrypted)
