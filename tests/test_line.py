@@ -187,6 +187,28 @@ def test_what_is_no_number_is_an_error_of_that_line(line: str) -> None:
         said(line)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "1-0:1.7.0(0000.1-0:2.7.0(0001.50*kW)",
+        "1-0:1.8.1(004281.573*1-0:1.8.2(003916.028*kWh)",
+        "0-1:24.3.0(120823060000)(00)(60)(1)(0-1:24.2.1)(m31-0:1.8.1(00218.626)",
+        "1-0:99.97.0(1)(0-0:96.7.19)(170117065912W1-0:32.32.0(00003)",
+        "1-0:1.7.0(0000.50*kW)0)",
+        "1-0:1.7.0(0000.50*kW))",
+        "1-0:1.7.0(0000.50*kW",
+        "0-0:142.1.0(12(34))",
+        "1-0:1.7.0(" + "(" * 1_000_000,
+        "1-0:1.7.0(1) (" + ") (" * 300_000,
+        "1-0:1.7.0(1)" + " " * 1_000_000 + "x",
+    ],
+    ids=range(11),
+)
+def test_a_line_that_ran_into_the_next_one_does_not_show_what_that_says(line: str) -> None:
+    with pytest.raises(LineError, match="not made of values in parentheses"):
+        said(line)
+
+
 def test_a_message_is_decoded_for_a_person() -> None:
     assert read_text("48656C6C6F") == "Hello"
     assert read_text("test-/-test") == "test-/-test"

@@ -399,6 +399,17 @@ def test_a_reference_that_was_damaged_once_is_no_line_of_the_meter() -> None:
     assert {key.obis for key in keys - whole} == {"2.3.0", "24.6.0"}
 
 
+@pytest.mark.logs("The meter's line '1-0:1.7.0' can't be read: it is not made of values")
+def test_a_line_that_ran_into_the_next_one_where_bytes_were_lost_is_unknown() -> None:
+    start, end = ME382.index(b"1-0:1.7.0(") + 14, ME382.index(b"1-0:2.7.0(")
+    meter = Meter("2.2", interval=10)
+    shown = [
+        meter.shows(telegram, "1.7.0") for telegram in (ME382, ME382[:start] + ME382[end:], ME382)
+    ]
+    assert shown == [Decimal("0.47"), None, Decimal("0.47")]
+    assert meter.counters.unreadable_lines == 1
+
+
 def test_a_first_telegram_that_was_damaged_does_not_cost_the_next_one() -> None:
     me382 = telegram_of("iskra-me382")
     meter = Meter("2.2")

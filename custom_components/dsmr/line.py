@@ -18,6 +18,9 @@ from dsmr_parser.value_types import timestamp
 from .models import Entry, Reading, Value
 
 _GROUP = re.compile(r"\(([^()]*)\)")
+# What stands behind the first parenthesis of a whole line. It never goes back: a damaged line may
+# be long.
+_GROUPS = re.compile(r"[^()]*+\)\s*+(?:\([^()]*+\)\s*+)*+")
 _NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d{0,15})?")
 # One number with its unit: nearly every line that changes.
 _MEASURED = re.compile(r"(\d{1,15}(?:\.\d{0,15})?)\*(\w{1,5})\)\s*")
@@ -151,7 +154,8 @@ def read_message(text: str) -> Reading:
 def reader_of(parser: Any, zone: tzinfo) -> Callable[[str], Reading]:
     """Return what reads lines of one OBIS reference, from behind their first parenthesis on.
 
-    It raises LineError where a group is not of the form that the parser says.
+    It raises LineError where something else stands there than groups in parentheses, and where a
+    group is not of the form that the parser says.
 
     Args:
         parser: dsmr_parser's parser for such a line, or None for a line that it does not know.
@@ -163,11 +167,12 @@ def reader_of(parser: Any, zone: tzinfo) -> Callable[[str], Reading]:
     def read(text: str) -> Reading:
         if is_number and (measured := _MEASURED.fullmatch(text)):
             return Reading(*_scaled(Decimal(measured[1]), measured[2]))
+        if not _GROUPS.fullmatch(text):
+            # Where bytes were lost between two lines, the value is another line's.
+            raise LineError("it is not made of values in parentheses")
         # Spaces are padding wherever they stand, and a comma parts what other meters put in groups.
         found = _GROUP.findall(f"({text}")
         groups = [part.strip() for group in found for part in group.split(",")]
-        if not groups:
-            raise LineError("it has no value in parentheses")
         if len(groups) > _MOST_GROUPS:
             raise LineError(f"it has {len(groups)} values")
         return form(parser, groups, zone) if form else _unknown(groups)
