@@ -1,6 +1,7 @@
 """What a telegram says, and what is not believed."""
 
 from decimal import Decimal
+from typing import override
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -298,16 +299,31 @@ def test_a_month_that_is_not_billed_any_more_is_in_the_log_and_not_in_the_mean(o
 class Gas:
     """A gas meter, and the telegrams in which it is read."""
 
-    def __init__(self) -> None:
-        self._meter = Meter(interval=10)
+    def __init__(self, version: str = "5") -> None:
+        self._meter = Meter(version)
+        self._at = 0
 
     def flows(self, clock: str, read: str, gas: str) -> object:
-        """Return the flow by a telegram at a moment, with a reading of another."""
-        sent = edited(
-            AM550, o0_0_1_0_0=f"(261112{clock}W)", o0_1_24_2_1=f"(261112{read}W)({gas}*m3)"
-        )
-        readings = self._meter.says(sent).readings
+        """Return the flow by a telegram that comes at a moment, with a reading of another."""
+        at = int(clock[:2]) * 3600 + int(clock[2:4]) * 60 + int(clock[4:])
+        self._meter.interval, self._at = at - self._at, at
+        readings = self._meter.says(self._sent(read, gas)).readings
         return next(reading.value for key, reading in readings.items() if key.obis == FLOW)
+
+    def _sent(self, read: str, gas: str) -> bytes:
+        return edited(AM550, o0_1_24_2_1=f"(261112{read}W)({gas}*m3)")
+
+
+class OldGas(Gas):
+    """One behind a meter that sends no time of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("2.2")
+
+    @override
+    def _sent(self, read: str, gas: str) -> bytes:
+        sent = ME382.replace(b"(261014070000)", f"(261112{read})".encode())
+        return sent.replace(b"(08321.604)", f"({gas})".encode())
 
 
 def test_a_register_that_was_wrong_and_is_right_again_has_not_flowed() -> None:
@@ -321,8 +337,11 @@ def test_a_register_that_was_wrong_and_is_right_again_has_not_flowed() -> None:
     assert gas.flows("072001", "072000", "05000.400") == Decimal("1.2")
 
 
-def test_the_flow_of_a_meter_that_is_not_read_any_more_is_unknown_after_an_hour() -> None:
-    gas = Gas()
+@pytest.mark.parametrize("kind", [Gas, OldGas])
+def test_the_flow_of_a_meter_that_is_not_read_any_more_is_unknown_after_an_hour(
+    kind: type[Gas],
+) -> None:
+    gas = kind()
     gas.flows("070001", "070000", "05000.000")
     for minute in range(5, 60):
         assert gas.flows(f"07{minute:02}30", "070500", "05000.100") == Decimal("1.2")
@@ -333,6 +352,14 @@ def test_the_flow_of_a_meter_that_is_not_read_any_more_is_unknown_after_an_hour(
     # flowed since is spread over that time.
     assert gas.flows("100501", "090500", "05000.300") == Decimal("0.1")
     assert gas.flows("101001", "091000", "05000.400") == Decimal("1.2")
+
+
+def test_a_flow_lasts_for_three_times_as_long_as_its_readings_are_apart() -> None:
+    gas = OldGas()
+    gas.flows("070030", "070000", "05000.000")
+    assert gas.flows("080030", "080000", "05001.500") == Decimal("1.5")
+    assert gas.flows("110030", "080000", "05001.500") == Decimal("1.5")
+    assert gas.flows("110031", "080000", "05001.500") is None
 
 
 def test_an_empty_slot_is_no_meter_and_one_without_identifier_is_known_by_its_channel() -> None:

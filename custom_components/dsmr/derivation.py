@@ -6,6 +6,7 @@ Values that no line holds are among the readings, as if the meter sent them.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from math import inf
 from typing import Final, override
 
 from .models import ELECTRICITY, Counters, Reading, ReadingKey
@@ -36,13 +37,12 @@ BILLED_MONTHS: Final = 12
 
 LASTING: Final = 3
 """Intervals between two readings of an M-Bus meter after which it is not read any more …"""
-LEAST_LASTING: Final = timedelta(hours=1)
-"""… but never before as long."""
+LEAST_LASTING: Final = 3600.0
+"""… but never before as many seconds."""
 
 type _Rule = Callable[[Sequence[Reading | None]], Reading]
 
 _UNKNOWN: Final = Reading(None)
-_CLOCK: Final = ReadingKey(ELECTRICITY, TELEGRAM_TIME)
 
 
 def _value(reading: Reading | None) -> Decimal | None:
@@ -183,14 +183,17 @@ class Derivation:
         # What follows from a line.
         self._following: dict[ReadingKey, list[ReadingKey]] = {}
         self._flows: dict[ReadingKey, _Flow] = {}
+        # When the first of them ends, if its meter is not read before.
+        self._until = inf
         self._readings = Readings({}, self)
 
-    def begin(self, sent: dict[ReadingKey, Reading], meters: Iterable[str]) -> Readings:
+    def begin(self, sent: dict[ReadingKey, Reading], meters: Iterable[str], now: float) -> Readings:
         """Return the readings of a telegram, with what follows from them.
 
         Args:
             sent: what the telegram says.
             meters: the identities of the M-Bus meters in it.
+            now: when it came, in seconds of a monotonic clock.
         """
         self.rules, self._following = {}, {}
         for obis, (rule, inputs, enough) in _RULES.items():
@@ -203,17 +206,20 @@ class Derivation:
         for meter in meters:
             line = ReadingKey(meter, MBUS_READING)
             flow = self._flows.setdefault(line, _Flow())
-            sent[ReadingKey(meter, FLOW)] = flow.at(sent.get(line), sent.get(_CLOCK))
-        self._end_flows(sent)
+            sent[ReadingKey(meter, FLOW)] = flow.at(sent.get(line), now)
+        self._end_flows(sent, now)
         self._readings = Readings(sent, self)
         return self._readings
 
-    def follow(self, said: Mapping[ReadingKey, Reading]) -> tuple[Readings, Sequence[ReadingKey]]:
+    def follow(
+        self, said: Mapping[ReadingKey, Reading], now: float
+    ) -> tuple[Readings, Sequence[ReadingKey]]:
         """Return the readings of the next telegram, and which of them may be others.
 
         Args:
             said: what it says of the lines that say something else than before. The others are
                 there still.
+            now: when it came, in seconds of a monotonic clock.
         """
         known, changed = {**self._readings.known, **said}, [*said]
         for line in said:
@@ -222,23 +228,24 @@ class Derivation:
                 changed.append(key)
             if line in self._flows:
                 flow = ReadingKey(line.meter, FLOW)
-                known[flow] = self._flows[line].at(said[line], known.get(_CLOCK))
+                known[flow] = self._flows[line].at(said[line], now)
+                self._until = min(self._until, self._flows[line].until)
                 changed.append(flow)
-        if _CLOCK in said:
-            changed += self._end_flows(known)
+        if now > self._until:
+            changed += self._end_flows(known, now)
         self._readings = Readings(known, self)
         return self._readings, changed
 
-    def _end_flows(self, known: dict[ReadingKey, Reading]) -> list[ReadingKey]:
+    def _end_flows(self, known: dict[ReadingKey, Reading], now: float) -> list[ReadingKey]:
         """Let the flows be unknown whose meters are not read any more, and return which."""
-        now = known.get(_CLOCK, _UNKNOWN).value
-        if not isinstance(now, datetime):
-            return []
         ended = []
         for line, flow in self._flows.items():
-            if flow.until and now > flow.until and (key := ReadingKey(line.meter, FLOW)) in known:
-                known[key] = flow.end()
-                ended.append(key)
+            if now > flow.until:
+                unknown, key = flow.end(), ReadingKey(line.meter, FLOW)
+                if key in known:
+                    known[key] = unknown
+                    ended.append(key)
+        self._until = min((flow.until for flow in self._flows.values()), default=inf)
         return ended
 
     def failed(self, rule: _Rule, error: Exception) -> None:
@@ -250,34 +257,33 @@ class _Flow:
     """The flow between the last two readings of an M-Bus meter, by its own clock.
 
     Attributes:
-        until: when there must have been another reading, if the meter is still read, by the clock
-            of the telegrams; or None.
+        until: when there must have been another reading, if the meter is still read, in seconds of
+            a monotonic clock; infinity where there is nothing to end.
     """
 
     def __init__(self) -> None:
-        self.until: datetime | None = None
+        self.until = inf
         self._last: Reading | None = None
         self._flow = _UNKNOWN
 
     def end(self) -> Reading:
         """Return what the flow is as long as there is no other reading: unknown."""
-        self.until, self._flow = None, _UNKNOWN
+        self.until, self._flow = inf, _UNKNOWN
         return self._flow
 
-    def at(self, reading: Reading | None, clock: Reading | None) -> Reading:
+    def at(self, reading: Reading | None, now: float) -> Reading:
         """Return the flow up to a reading, which may be the last one again.
 
         Args:
             reading: the reading.
-            clock: the time of the telegram in which it is; the two clocks may differ.
+            now: when it came, in seconds of a monotonic clock.
         """
         if reading is None or reading.time is None or _value(reading) is None:
             return _UNKNOWN
         if self._last is None or self._last.time != reading.time:
             self._flow = Reading(_per_hour(self._last, reading), f"{reading.unit}/h")
-            now = clock.value if clock else None
-            if isinstance(now, datetime) and self._last is not None and self._last.time is not None:
-                interval = reading.time - self._last.time
+            if self._last is not None and self._last.time is not None:
+                interval = (reading.time - self._last.time).total_seconds()
                 self.until = now + max(LEAST_LASTING, LASTING * interval)
             self._last = reading
         return self._flow

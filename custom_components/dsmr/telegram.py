@@ -138,7 +138,7 @@ class Decoder:
         for odd in self._odd:
             odd.times += 1
         self.counters.unreadable_lines += self._unreadable
-        last, (readings, others) = self._telegram, self._derivation.follow(said)
+        last, (readings, others) = self._telegram, self._derivation.follow(said, now)
         return Telegram(last.header, readings, last.contents, last.readings, others)
 
     def _news(self, raw: list[bytes], changed: Sequence[int]) -> dict[ReadingKey, Reading] | None:
@@ -190,7 +190,7 @@ class Decoder:
         for key, reading in sent.items():
             if _is_register(key.obis):
                 sent[key] = self._believed(key, reading, now)
-        readings = self._derivation.begin(sent, [meter.identity for meter in meters])
+        readings = self._derivation.begin(sent, [meter.identity for meter in meters], now)
         # The same object for the same contents: whoever looks after them compares by identity.
         contents = self._telegram.contents
         if contents.keys != readings.keys() or contents.meters != meters:
