@@ -464,6 +464,42 @@ def test_a_gas_meter_whose_identifier_was_damaged_once_is_no_other_meter() -> No
     assert meter.says(damaged).readings[ReadingKey(replacing.identity, MBUS_READING)].value
 
 
+@pytest.mark.parametrize(
+    ("line", "damaged"),
+    [
+        pytest.param(b"0-1:24.1.0(3)\r\n", b"", id="missing"),
+        pytest.param(b"24.1.0(3)", b"24.1.0(9)", id="another type"),
+        pytest.param(b"24.1.0(3)", b"24.1.0(3", marks=UNREADABLE, id="unreadable"),
+        pytest.param(
+            b"24.1.0(3)\r\n0-1:96.1.0(", b"24.1.0(96.1.0(", marks=UNREADABLE, id="no line end"
+        ),
+    ],
+)
+def test_a_gas_meter_whose_type_was_damaged_once_is_a_gas_meter(
+    line: bytes, damaged: bytes
+) -> None:
+    noisy = ME382.replace(line, damaged)
+    meter = Meter("2.2", interval=10)
+    whole = meter.says(ME382)
+    (gas,) = whole.contents.meters
+    for telegram in (noisy, ME382, noisy, ME382):
+        said = meter.says(telegram)
+        assert said.contents.meters == (gas,)
+        assert said.contents.keys <= whole.contents.keys
+        assert said.readings[ReadingKey(gas.identity, MBUS_READING)].value == Decimal("8321.604")
+
+
+def test_a_gas_meter_that_was_taken_away_is_gone_in_the_second_telegram() -> None:
+    empty = ME382.replace(b"0-1:24.1.0(3)", b"0-1:24.1.0()")
+    other = ME382.replace(b"0-1:24.1.0(3)", b"0-1:24.1.0(8)")
+    meter = Meter("2.2", interval=10)
+    assert len(meter.says(ME382).contents.meters) == 1
+    for telegram in (empty, other):
+        assert [len(meter.says(telegram).contents.meters) for _ in range(3)] == [1, 0, 0]
+        # One that comes where there was none is there at once.
+        assert len(meter.says(ME382).contents.meters) == 1
+
+
 def test_one_device_that_measures_heat_and_cold_is_two_meters_wherever_they_are() -> None:
     body = AM550.decode().rpartition("!")[0]
 

@@ -77,8 +77,8 @@ class Decoder:
             total: version.electricity.keys() & set(tariffs) for total, tariffs in TARIFFS.items()
         }
         self._lacking = dict.fromkeys(TARIFFS, 0)
-        # And the M-Bus meters that have come once in the place of another one.
-        self._strangers: set[tuple[MBusType, str]] = set()
+        # And what has come once on the channel of an M-Bus meter.
+        self._strangers: set[tuple[int, str]] = set()
         self._derivation = Derivation(counters)
         # The last telegram: when it came, its checksum, its lines as they came, all of them without
         # their digits, how many bytes stand behind each, and what each says of whose reading.
@@ -275,7 +275,11 @@ class Decoder:
             channels[line.channel].setdefault(line.key.obis, line.reading)
         taken: set[str] = set()
         times = [time for values in channels.values() if (time := _read_at(values))]
-        found = [(_type(values), channel, values) for channel, values in channels.items()]
+        strangers: set[tuple[int, str]] = set()
+        found = [
+            (self._type(channel, values, strangers), channel, values)
+            for channel, values in channels.items()
+        ]
         # A meter that was replaced may stay in the telegrams for years, on the first channel.
         found.sort(key=lambda of: (of[0], _is_left(of[2], times), of[1]))
         # One device that measures heat and cold has two channels and one identifier, which is that
@@ -285,7 +289,6 @@ class Decoder:
             for type_, _, values in reversed(found)
             if type_ in _MBUS_TYPES
         }
-        strangers: set[tuple[MBusType, str]] = set()
         for type_, channel, values in found:
             if type_ in _MBUS_TYPES:
                 other = owners[_identifier(values)] != type_
@@ -293,8 +296,8 @@ class Decoder:
                 if meter is None:
                     continue
                 said = {ReadingKey(meter.identity, obis): values[obis] for obis in values}
-                if expected := self._in_place_of(meter):
-                    strangers.add((meter.type, meter.identity))
+                stranger = (meter.type, meter.identity)
+                if expected := self._in_place_of(stranger, channel, strangers):
                     meter, last = expected, self._telegram.readings
                     said = {key: last[key] for key in last if key.meter == meter.identity}
                 taken.add(meter.identity)
@@ -307,19 +310,36 @@ class Decoder:
                     readings[ReadingKey(ELECTRICITY, f"{channel}:{obis}")] = reading
         self._strangers = strangers
 
-    def _in_place_of(self, meter: MBusMeter) -> MBusMeter | None:
-        """Return which meter is expected where one comes for the first time, or None.
+    def _type(
+        self, channel: int, values: Mapping[str, Reading], strangers: set[tuple[int, str]]
+    ) -> int:
+        """Return the type of the meter on a channel, or 0 for an empty slot."""
+        type_ = _type(values)
+        if type_ in _MBUS_TYPES:
+            return type_
+        expected = self._in_place_of((type_, str(channel)), channel, strangers)
+        return expected.type if expected else type_
 
-        Where there is no checksum it may be the identifier that was damaged. One that comes again
-        in the next telegram is there.
+    def _in_place_of(
+        self, stranger: tuple[int, str], channel: int, strangers: set[tuple[int, str]]
+    ) -> MBusMeter | None:
+        """Return which meter is expected on a channel where another one comes first, or None.
+
+        Where there is no checksum it may be the type or the identifier that was damaged. What comes
+        again in the next telegram is there.
+
+        Args:
+            stranger: the type and the identity of what comes; the channel where it has no rows.
+            channel: where it is.
+            strangers: to these it is added where another one is expected.
         """
-        if self.version.checksum:
-            return None
         last = self._telegram.contents.meters
         known = {(m.type, m.identity) for m in last} | self._strangers
-        if (meter.type, meter.identity) in known:
+        expected = next((m for m in last if m.channel == channel), None)
+        if self.version.checksum or stranger in known or expected is None:
             return None
-        return next((m for m in last if m.channel == meter.channel), None)
+        strangers.add(stranger)
+        return expected
 
     def _checked(self, frame: bytes) -> tuple[list[bytes], Sequence[int] | None, int]:
         """Return the lines that the meter sent before its '!', which of them changed, and the CRC.
