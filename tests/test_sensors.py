@@ -204,6 +204,27 @@ async def test_a_line_that_is_missing_is_unknown_and_one_that_says_zero_is_zero(
     assert value_of(hass, "sensor.power_production_low") == "unknown"
 
 
+async def test_beside_a_line_that_is_missing_nothing_stands_of_what_it_said(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    def beside(name: str) -> set[str]:
+        state = hass.states.get(f"sensor.{name}")
+        assert state
+        return {"code", "time", "entries"} & state.attributes.keys()
+
+    t211 = telegram_of("fluvius-t211")
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "5B"})
+    await gateway.connected()
+    gateway.send(t211)
+    await state_of(hass, "sensor.power_tariff", "low", "normal")
+    names = ("power_tariff", "peak_demand_this_month", "peak_demand_last_month")
+    assert all(map(beside, names))
+    gateway.send(edited(t211, o0_0_96_14_0="", o1_0_1_6_0="", o0_0_98_1_0=""))
+    for name in names:
+        await state_of(hass, f"sensor.{name}", "unknown")
+        assert not beside(name)
+
+
 @pytest.mark.logs("The meter's line '1-0:1.8.1' can't be read: .* is no number")
 async def test_a_line_that_cannot_be_read_costs_that_line(
     hass: HomeAssistant, gateway: Gateway

@@ -315,6 +315,7 @@ class DSMRSensor(DSMREntity, SensorEntity):
     def show(self, reading: Reading | None) -> None:
         if reading is None:
             self._value = None
+            self._attr_extra_state_attributes = {}
             return
         value, unit, time, entries = reading
         if unit != self._unit:
