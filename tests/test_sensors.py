@@ -178,6 +178,35 @@ async def test_precision_is_what_every_number_is_rounded_to(
     assert value_of(hass, "sensor.voltage_phase_l1") == "230.0"
 
 
+async def test_a_flow_is_not_rounded_before_it_is_converted_to_litres(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(
+        hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "5B", "precision": 1}
+    )
+    await gateway.connected()
+    for time, water, expected in (
+        ("261112070000W", "00100.000", "unknown"),
+        ("261112070500W", "00100.005", "1.0"),
+        ("261112071000W", "00100.015", "2.0"),
+    ):
+        sent = telegram_of("fluvius-water-gas")
+        gateway.send(edited(sent, o0_1_24_2_1=f"({time})({water}*m3)"))
+        await state_of(hass, "sensor.water_flow", expected)
+
+
+async def test_a_power_that_is_rounded_to_nothing_has_no_sign(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(
+        hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5, "precision": 0}
+    )
+    await gateway.connected()
+    gateway.send(edited(AM550, o1_0_1_7_0="(00.000*kW)", o1_0_2_7_0="(00.300*kW)"))
+    await state_of(hass, "sensor.power_production", "0.0")
+    assert value_of(hass, "sensor.net_power") == "0.0"
+
+
 async def test_in_belgium_tariff_1_is_the_normal_one(hass: HomeAssistant, gateway: Gateway) -> None:
     await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "5B"})
     await gateway.connected()

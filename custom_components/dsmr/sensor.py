@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Final, override
 
 from homeassistant.components.sensor import (
@@ -347,8 +348,19 @@ class DSMRSensor(DSMREntity, SensorEntity):
 
     def _rounded(self, value: Any) -> Any:
         if isinstance(value, Decimal):
-            return round(float(value), self._identity.precision)
+            # A rounded -0.3 is 0.0 and not -0.0.
+            return round(float(value), self._digits) + 0.0
         return value
+
+    @cached_property
+    def _digits(self) -> int:
+        """How many digits after the decimal point are left, in the meter's unit.
+
+        Where another unit is shown, Home Assistant converts what is left: 1 L/min is 0.06 m³/h.
+        """
+        if self.entity_description.suggested_unit_of_measurement:
+            return max(self._identity.precision, DEFAULT_PRECISION)
+        return self._identity.precision
 
     def _follow_unit(self, reading: Reading) -> None:
         unit = reading.unit
