@@ -147,7 +147,10 @@ async def test_a_meter_that_is_paired_later_appears_by_itself(
 async def test_gas_keeps_its_entity_when_the_channels_change(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:
-    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "5B"})
+    await set_up(
+        hass,
+        {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "5B", "time_between_update": 0},
+    )
     await gateway.connected()
     gateway.send(
         edited(

@@ -16,7 +16,7 @@ from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.sensor import DSMRSensor
 
 from .meter import MODELS, SimulatedMeter
-from .parts import Gateway, edited, set_up, state_of, telegram_of, value_of
+from .parts import Gateway, edited, set_up, state_of, telegram_of, until, value_of
 
 AM550 = telegram_of("iskra-am550")
 
@@ -182,7 +182,14 @@ async def test_a_flow_is_not_rounded_before_it_is_converted_to_litres(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:
     await set_up(
-        hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "5B", "precision": 1}
+        hass,
+        {
+            "host": "127.0.0.1",
+            "port": gateway.port,
+            "dsmr_version": "5B",
+            "precision": 1,
+            "time_between_update": 0,
+        },
     )
     await gateway.connected()
     for time, water, expected in (
@@ -268,7 +275,10 @@ async def test_a_line_that_cannot_be_read_costs_that_line(
 async def test_gas_per_hour_goes_by_the_clock_of_the_gas_meter(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:
-    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await set_up(
+        hass,
+        {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5, "time_between_update": 0},
+    )
     await gateway.connected()
 
     async def read(time: str, gas: str, expected: str) -> None:
@@ -289,7 +299,10 @@ async def test_gas_per_hour_goes_by_the_clock_of_the_gas_meter(
 async def test_gas_per_hour_starts_again_with_a_new_gas_meter(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:
-    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await set_up(
+        hass,
+        {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5, "time_between_update": 0},
+    )
     await gateway.connected()
     for time, gas, expected in (
         ("261112070000W", "03160.400", "unknown"),
@@ -301,6 +314,19 @@ async def test_gas_per_hour_starts_again_with_a_new_gas_meter(
         gateway.send(3 * edited(AM550, o0_1_24_2_1=f"({time})({gas}*m3)"))
         await state_of(hass, "sensor.gas_consumption", str(float(gas)))
         await state_of(hass, "sensor.hourly_gas_consumption", expected)
+
+
+async def test_a_heat_meter_that_is_read_with_each_telegram_is_shown_as_often_as_is_asked_for(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    counters = hass.data[YAML_PORTS]["yaml"].reader.counters
+    for second in range(10):
+        read = f"(26112607000{second}W)(00084.10{second}*m3)"
+        gateway.send(edited(telegram_of("warmtelink-kamstrup"), o0_1_24_2_1=read))
+    await until(lambda: counters.telegrams == 10)
+    assert value_of(hass, "sensor.heat_consumption") == "84.1"
 
 
 async def test_gas_is_the_gas_meter_that_reads_on_whatever_channel(
@@ -331,7 +357,10 @@ async def test_sensors_have_unique_ids_and_can_be_renamed(
 async def test_a_sensor_that_is_renamed_while_it_is_shown_goes_on(
     hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
 ) -> None:
-    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await set_up(
+        hass,
+        {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5, "time_between_update": 0},
+    )
     await gateway.connected()
     gateway.send(AM550)
     await state_of(hass, "sensor.power_consumption", "0.461")

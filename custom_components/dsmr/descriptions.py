@@ -134,7 +134,6 @@ _TEXT: Final[dict[str, Any]] = {"step": ANY_CHANGE}
 _TIME: Final[dict[str, Any]] = {
     "device_class": SensorDeviceClass.TIMESTAMP,
     "shows": Shows.TIME,
-    "step": ANY_CHANGE,
 }
 _SWITCH: Final[dict[str, Any]] = {
     "device_class": SensorDeviceClass.ENUM,
@@ -153,20 +152,17 @@ _FLOW: Final = _MEASURED | {
     "native_unit_of_measurement": UnitOfVolumeFlowRate.CUBIC_METERS_PER_HOUR,
     "obis": FLOW,
     "suggested_display_precision": 3,
-    "step": ANY_CHANGE,
 }
 _VOLUME: Final = _COUNTED | {
     "native_unit_of_measurement": UnitOfVolume.CUBIC_METERS,
     "obis": MBUS_READING,
     "suggested_display_precision": 3,
-    "step": ANY_CHANGE,
 }
 _HEAT: Final = _COUNTED | {
     "device_class": SensorDeviceClass.ENERGY,
     "native_unit_of_measurement": UnitOfEnergy.GIGA_JOULE,
     "obis": MBUS_READING,
     "suggested_display_precision": 3,
-    "step": ANY_CHANGE,
 }
 
 _WATER: Final = (MBusType.WATER, MBusType.WARM_WATER)
@@ -255,7 +251,7 @@ SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
              **_POWER_FACTOR, detail=True),
     _row("short_power_failure_count", "96.7.21", "Short power failure count", **_COUNT),
     _row("long_power_failure_count", "96.7.9", "Long power failure count", **_COUNT),
-    _row("last_power_failure", "99.97.0", "Last power failure", **_TIME),
+    _row("last_power_failure", "99.97.0", "Last power failure", **_TIME, step=ANY_CHANGE),
     _row("last_power_failure_duration", "99.97.0", "Last power failure duration", **_SECONDS,
          step=ANY_CHANGE),
     *_phases("voltage_sag_{}_count", ("32.32.0", "52.32.0", "72.32.0"), "Voltage sags", **_COUNT),
@@ -301,7 +297,7 @@ SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
     _row("demand_forecast", FORECAST, "Demand forecast", **_POWER),
     _row("maximum_demand_current_month", "1.6.0", "Peak demand this month", **_POWER),
     _row("maximum_demand_history", "98.1.0", "Peak demand last month", **_POWER),
-    _row("month_end", MONTH_END, "Month end", **_TIME),
+    _row("month_end", MONTH_END, "Month end", **_TIME, step=ANY_CHANGE),
     _row("average_maximum_demand", AVERAGE_PEAK, "Average peak demand", **_POWER),
     _row("last_average_demand", "1.5.0", "Last average demand", **_POWER, **_HIDDEN),
     _row("current_average_demand_production", "2.4.0", "Average demand production", **_POWER,
