@@ -316,6 +316,30 @@ async def test_gas_per_hour_starts_again_with_a_new_gas_meter(
         await state_of(hass, "sensor.hourly_gas_consumption", expected)
 
 
+@pytest.mark.parametrize(
+    ("said", "state", "unit"),
+    [
+        ("00012.400*GJ", "12.4", "GJ"),
+        ("12400.000*MJ", "12.4", "GJ"),
+        ("00012.400*MWh", "12400.0", "kWh"),
+        ("00012.400*m3", "12.4", "m³"),
+        ("00012.400*Gcal", "unknown", "GJ"),
+    ],
+)
+async def test_a_heat_meter_is_shown_in_the_unit_that_it_writes_or_not_at_all(
+    hass: HomeAssistant, gateway: Gateway, said: str, state: str, unit: str
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    heat = f"(261126070000W)({said})"
+    gateway.send(edited(telegram_of("warmtelink-kamstrup"), o0_1_24_2_1=heat))
+    await state_of(hass, "sensor.smart_meter_connection", "receiving")
+    await state_of(hass, "sensor.heat_consumption", state)
+    shown = hass.states.get("sensor.heat_consumption")
+    assert shown
+    assert shown.attributes["unit_of_measurement"] == unit
+
+
 async def test_a_heat_meter_that_is_read_with_each_telegram_is_shown_as_often_as_is_asked_for(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:

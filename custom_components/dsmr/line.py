@@ -43,8 +43,10 @@ _NO_DURATION: Final = "2147483647"
 _UNITS: Final = {
     "w": ("kW", -3),
     "kw": ("kW", 0),
+    "mw": ("kW", 3),
     "wh": ("kWh", -3),
     "kwh": ("kWh", 0),
+    "mwh": ("kWh", 3),
     "var": ("kvar", -3),
     "kvar": ("kvar", 0),
     "varh": ("kvarh", -3),
@@ -59,6 +61,7 @@ _UNITS: Final = {
     "khz": ("Hz", 3),
     "gj": ("GJ", 0),
     "mj": ("GJ", -3),
+    "kj": ("GJ", -6),
     "s": ("s", 0),
     "m3": ("m³", 0),
     "m\xb3": ("m³", 0),

@@ -319,9 +319,9 @@ class DSMRSensor(DSMREntity, SensorEntity):
             self._attr_extra_state_attributes = {}
             return
         value, unit, time, entries = reading
-        if unit != self._unit:
-            self._unit = unit
-            self._follow_unit(reading)
+        if unit != self._unit and not self._follows(unit):
+            # What it would be in the unit that is shown, nobody knows.
+            value = None
         shows = self.entity_description.shows
         if shows is Shows.VALUE:
             self._value = self._rounded(value)
@@ -362,13 +362,15 @@ class DSMRSensor(DSMREntity, SensorEntity):
             return max(self._identity.precision, DEFAULT_PRECISION)
         return self._identity.precision
 
-    def _follow_unit(self, reading: Reading) -> None:
-        unit = reading.unit
-        if unit is None or unit == (self.native_unit_of_measurement or unit):
-            return
-        if self.entity_description.shows is Shows.VALUE and unit in _DEVICE_CLASSES:
+    def _follows(self, unit: str | None) -> bool:
+        """Show the unit that the meter writes, and return whether there is such a one."""
+        if unit is not None and unit != (self.native_unit_of_measurement or unit):
+            if unit not in _DEVICE_CLASSES:
+                return False
             self._attr_native_unit_of_measurement = unit
             self._attr_device_class = _DEVICE_CLASSES[unit]
+        self._unit = unit
+        return True
 
     def _attributes(self, reading: Reading) -> Iterator[tuple[str, Any]]:
         """Yield what a person may want to know beside the state."""
