@@ -12,6 +12,7 @@ from custom_components.dsmr.versions import OTHERS, VERSIONS, Version
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
+DUBLIN = ZoneInfo("Europe/Dublin")
 VILNIUS = ZoneInfo("Europe/Vilnius")
 
 
@@ -232,6 +233,10 @@ def test_a_message_is_decoded_for_a_person() -> None:
         # A Swedish meter never changes its clock.
         ("210729140950W", STOCKHOLM, utc(2021, 7, 29, 13, 9, 50)),
         ("240214101855W", VILNIUS, utc(2024, 2, 14, 8, 18, 55)),
+        # In Ireland summer time is the legal one, and in winter it is an hour less.
+        ("240114120000W", DUBLIN, utc(2024, 1, 14, 12)),
+        ("240714120000S", DUBLIN, utc(2024, 7, 14, 11)),
+        ("240714120000W", DUBLIN, utc(2024, 7, 14, 12)),
         # A COSEM date-time: 120 minutes before UTC, and one that does not say how many.
         ("07E8061C050A2B2B00FF8880", AMSTERDAM, utc(2024, 6, 28, 8, 43, 43)),
         ("07E8061C050A2B2B00800080", AMSTERDAM, utc(2024, 6, 28, 8, 43, 43)),

@@ -111,10 +111,21 @@ def _hour(text: str, flag: str, zone: tzinfo) -> datetime | None:
     local = datetime(2000 + year, month, day, hour, tzinfo=zone)
     if not flag:
         return local.astimezone(UTC)
-    offset = (local.utcoffset() or timedelta()) - (local.dst() or timedelta())
+    offset = _normal_offset(local.year, zone)
     if flag == "S":
         offset += timedelta(hours=1)
     return local.replace(tzinfo=UTC) - offset
+
+
+@lru_cache(maxsize=8)
+def _normal_offset(year: int, zone: tzinfo) -> timedelta:
+    """Return how far normal time is ahead of UTC.
+
+    That is the less of winter and summer: by law Ireland's time is the summer's, and `dst` negative
+    in winter.
+    """
+    offsets = (datetime(year, month, 1, tzinfo=zone).utcoffset() for month in (1, 7))
+    return min(offset or timedelta() for offset in offsets)
 
 
 def _cosem_timestamp(match: re.Match[str], zone: tzinfo) -> datetime | None:
