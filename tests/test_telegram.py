@@ -1,5 +1,6 @@
 """What a telegram says, and what is not believed."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import override
 from zoneinfo import ZoneInfo
@@ -32,10 +33,10 @@ ZONE = ZoneInfo("Europe/Amsterdam")
 class Meter:
     """A meter whose telegrams are decoded as they come, one a second."""
 
-    def __init__(self, version: str = "5", interval: float = 1) -> None:
+    def __init__(self, version: str = "5", interval: float = 1, zone: ZoneInfo = ZONE) -> None:
         self.counters = Counters()
         self.interval = interval
-        self._decoder = Decoder(VERSIONS[version], ZONE, self.counters)
+        self._decoder = Decoder(VERSIONS[version], zone, self.counters)
         self._now = 1000.0
 
     def says(self, telegram: bytes) -> Telegram:
@@ -112,6 +113,19 @@ def test_a_telegram_with_other_lines_as_long_says_what_it_says(line: str, other:
         said, alone = meter.says(telegram), Meter().says(telegram)
         assert (said.header, said.readings) == (alone.header, alone.readings)
         assert said.contents == alone.contents
+
+
+@pytest.mark.parametrize(
+    ("zone", "begins"), [("Europe/Amsterdam", (6, 0)), ("Asia/Kolkata", (1, 30))]
+)
+def test_a_clock_goes_on_through_its_hour_wherever_that_begins(
+    zone: str, begins: tuple[int, int]
+) -> None:
+    meter = Meter(zone=ZoneInfo(zone))
+    for minute in range(59):
+        shown = meter.shows(edited(AM550, o0_0_1_0_0=f"(26111207{minute:02}30W)"), "1.0.0")
+        passed = timedelta(minutes=minute, seconds=30)
+        assert shown == datetime(2026, 11, 12, *begins, tzinfo=UTC) + passed
 
 
 @pytest.mark.logs("The meter's line '1-0:32.7.0' can't be read: 'x' is no number")

@@ -20,7 +20,7 @@ _REFERENCE = re.compile(r"(\d+)-(\d+):(\d+)[.:](\d+\.\d+)(?:[*.]\d+)?[ ]*")
 
 # Lines of which nothing changes but the number, or the minutes and seconds of the hour.
 _NUMBER = re.compile(rb"([^(]+\()\d+(?:\.\d*)?(\*(\w+)\)\s*)")
-_TIME = re.compile(rb"([^(]+\(\d{8})\d{4}([SW]?\)\s*)")
+_TIME = re.compile(rb"([^(]+\(\d{8})(\d\d)\d\d([SW]?\)\s*)")
 
 # Lines of noise that are named in the log, each once; afterwards they are only counted.
 _MOST_LOGGED = 20
@@ -157,7 +157,8 @@ def _again(raw: bytes, reading: Reading) -> _Again | None:
         # In another unit than the one for its quantity, a number is not the value.
         return _number_again(line[1], line[2], unit) if line[3].decode() == unit else None
     if isinstance(value, datetime) and (line := _TIME.fullmatch(raw)):
-        return _time_again(line[1], line[2], value)
+        # Where a zone is half an hour away from UTC, so is the beginning of its hours.
+        return _time_again(line[1], line[3], value) if int(line[2]) == value.minute else None
     return None
 
 
