@@ -5,10 +5,12 @@ from decimal import Decimal
 from typing import override
 from zoneinfo import ZoneInfo
 
+from dsmr_parser.parsers import ValueParser
 import pytest
 
 from custom_components.dsmr.checksum import crc16, crc16_of_changes
 from custom_components.dsmr.framing import Framer
+from custom_components.dsmr.lines import LONGEST_ODD
 from custom_components.dsmr.models import (
     ELECTRICITY,
     Counters,
@@ -126,6 +128,35 @@ def test_a_clock_goes_on_through_its_hour_wherever_that_begins(
         shown = meter.shows(edited(AM550, o0_0_1_0_0=f"(26111207{minute:02}30W)"), "1.0.0")
         passed = timedelta(minutes=minute, seconds=30)
         assert shown == datetime(2026, 11, 12, *begins, tzinfo=UTC) + passed
+
+
+@UNREADABLE
+@pytest.mark.logs("Unexpected error in the line 0-0:96.14.0")
+def test_an_unforeseen_error_in_a_line_costs_that_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    parse = ValueParser.parse
+
+    def stumble(self: ValueParser, line: str) -> object:
+        if line == "0002":
+            raise KeyError("unforeseen\x1b")
+        return parse(self, line)
+
+    monkeypatch.setattr(ValueParser, "parse", stumble)
+    meter = Meter()
+    for energy in ("000001.000", "000001.001"):
+        assert meter.shows(counting(energy)) == Decimal(energy)
+        assert meter.shows(counting(energy), "96.14.0") is None
+    assert meter.counters.errors == 1
+    assert caplog.text.count("Unexpected error") == 1
+
+
+@UNREADABLE
+def test_of_a_line_that_can_not_be_read_a_thousand_bytes_are_kept() -> None:
+    meter = Meter("2.2")
+    meter.says(edited(ME382, o1_0_1_7_0=f"({'x' * 20_000}"))
+    (odd,) = meter.counters.odd_lines.values()
+    assert len(odd.text) == LONGEST_ODD
 
 
 @pytest.mark.logs("The meter's line '1-0:32.7.0' can't be read: 'x' is no number")

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .const import LOGGER
-from .line import read_message, reader_of
+from .line import printable, read_message, reader_of
 from .models import ELECTRICITY, Counters, OddLine, Reading, ReadingKey
 from .obis import MBUS_READING, MBUS_READINGS, MESSAGES, MONTH_END, PEAKS, RELAY
 from .privacy import without_identifiers
+from .unforeseen import Unforeseen
 from .versions import OTHERS, Version
 
 # An OBIS reference A-B:C.D.E, with or without a *F; the groups in parentheses follow. The examples
@@ -26,6 +27,8 @@ _TIME = re.compile(rb"([^(]+\(\d{8})(\d\d)\d\d([SW]?\)\s*)")
 _MOST_LOGGED = 20
 # Lines that are counted each by itself: one whose very reference is damaged is another each time.
 _MOST_COUNTED = 200
+LONGEST_ODD: Final = 1024
+"""The most bytes that are kept of such a line."""
 # References of which it is remembered how their lines are read: three times what any meter sends.
 _MOST_FORMS = 300
 
@@ -85,6 +88,7 @@ class LineReader:
         self._counters = counters
         self._forms: dict[bytes, _Form] = {}
         self._logged: set[str] = set()
+        self._unforeseen = Unforeseen(counters)
 
     def read(self, raw: bytes) -> Line:
         """Read one line, with or without its line end."""
@@ -99,7 +103,10 @@ class LineReader:
         try:
             reading = form.read(groups.decode("latin-1"))
         except (ValueError, ArithmeticError) as error:
-            return self._unreadable(form, raw, str(error))
+            return self._unreadable(form, raw, printable(str(error)))
+        except Exception as error:
+            self._unforeseen.note((form.key, type(error)), f"in the line {form.reference}", error)
+            return self._unreadable(form, raw, type(error).__name__)
         key, odd = form.key, None
         if key.obis == PEAKS and reading.entries and reading.value is None:
             key = ReadingKey(ELECTRICITY, MONTH_END)
@@ -146,7 +153,7 @@ class LineReader:
         odd = lines.get(reference) or OddLine(text, reason)
         if len(lines) < _MOST_COUNTED:
             lines[reference] = odd
-        odd.text, odd.reason = text, reason
+        odd.text, odd.reason = text[:LONGEST_ODD], reason
         return odd
 
 
