@@ -382,6 +382,23 @@ def test_a_register_that_was_wrong_and_is_right_again_has_not_flowed() -> None:
     assert gas.flows("072001", "072000", "05000.400") == Decimal("1.2")
 
 
+def test_the_flow_of_a_meter_that_is_read_each_second_is_that_of_a_minute() -> None:
+    gas = Gas()
+    flows = [
+        gas.flows(f"07{time:04}", f"07{time:04}", f"05000.{litres:03}")
+        for minute in range(4)
+        for second in range(60)
+        # A litre each 20 seconds.
+        for time, litres in [(100 * minute + second, (60 * minute + second) // 20)]
+    ]
+    assert flows == [None] * 60 + [Decimal("0.18")] * 180
+    # Half a minute later another meter stands there, and is read once in five minutes.
+    for second in (30, 31, 32):
+        flow = gas.flows(f"0704{second}", "070430", "00000.001")
+    assert flow is None
+    assert gas.flows("070930", "070930", "00000.002") == Decimal("0.012")
+
+
 @pytest.mark.parametrize("kind", [Gas, OldGas])
 def test_the_flow_of_a_meter_that_is_not_read_any_more_is_unknown_after_an_hour(
     kind: type[Gas],

@@ -35,6 +35,9 @@ LEAST_PEAK: Final = Decimal("2.5")
 """kW that the Flemish capacity tariff bills at least for each month (VREG, since 2023)."""
 BILLED_MONTHS: Final = 12
 
+SHORTEST: Final = 60.0
+"""Seconds between two readings of an M-Bus meter, at least, for a flow: where it is read with each
+telegram there would be nothing but spikes."""
 LASTING: Final = 3
 """Intervals between two readings of an M-Bus meter after which it is not read any more …"""
 LEAST_LASTING: Final = 3600.0
@@ -254,7 +257,7 @@ class Derivation:
 
 
 class _Flow:
-    """The flow between the last two readings of an M-Bus meter, by its own clock.
+    """The flow between two readings of an M-Bus meter, by its own clock.
 
     Attributes:
         until: when there must have been another reading, if the meter is still read, in seconds of
@@ -263,7 +266,8 @@ class _Flow:
 
     def __init__(self) -> None:
         self.until = inf
-        self._last: Reading | None = None
+        # The last reading up to which there is a flow: when it was taken, and what it counted.
+        self._base: tuple[datetime, Decimal] | None = None
         self._flow = _UNKNOWN
 
     def end(self) -> Reading:
@@ -278,27 +282,25 @@ class _Flow:
             reading: the reading.
             now: when it came, in seconds of a monotonic clock.
         """
-        if reading is None or reading.time is None or _value(reading) is None:
+        count = _value(reading)
+        if reading is None or reading.time is None or count is None:
             return _UNKNOWN
-        if self._last is None or self._last.time != reading.time:
-            self._flow = Reading(_per_hour(self._last, reading), f"{reading.unit}/h")
-            if self._last is not None and self._last.time is not None:
-                interval = (reading.time - self._last.time).total_seconds()
-                self.until = now + max(LEAST_LASTING, LASTING * interval)
-            self._last = reading
+        flow = None
+        if self._base is not None:
+            begun, before = self._base
+            seconds, counted = (reading.time - begun).total_seconds(), count - before
+            # Backwards in time or count: another meter, of which this is the first reading.
+            if seconds >= 0 and counted >= 0:
+                if seconds < SHORTEST:
+                    return self._flow
+                flow = _per_hour(counted, seconds, reading.unit)
+            self.until = now + max(LEAST_LASTING, LASTING * seconds)
+        self._base = reading.time, count
+        self._flow = Reading(flow, f"{reading.unit}/h")
         return self._flow
 
 
-def _per_hour(earlier: Reading | None, reading: Reading) -> Decimal | None:
-    before, now = _value(earlier), _value(reading)
-    if earlier is None or earlier.time is None or reading.time is None:
-        return None
-    if before is None or now is None:
-        return None
-    seconds = Decimal((reading.time - earlier.time) / timedelta(seconds=1))
-    # Backwards in time or count: another meter, of which this is the first reading.
-    if seconds <= 0 or now < before:
-        return None
-    flow = (now - before) * 3600 / seconds
+def _per_hour(counted: Decimal, seconds: float, unit: str | None) -> Decimal | None:
+    flow = counted * 3600 / Decimal(seconds)
     # A register that is believed again after it was wrong has not flowed.
-    return flow if flow <= MOST_PER_HOUR.get(reading.unit, 0) else None
+    return flow if flow <= MOST_PER_HOUR.get(unit, 0) else None
