@@ -12,7 +12,6 @@ import pytest
 from custom_components.dsmr.dispatcher import DSMR, TOGETHER, Unsubscribe
 from custom_components.dsmr.models import (
     ELECTRICITY,
-    Connected,
     Contents,
     Counters,
     Disconnected,
@@ -59,9 +58,6 @@ class Dispatching:
         self.dsmr.drain()
         await settled()
 
-    async def connect(self) -> None:
-        await self.happens(Connected())
-
     async def disconnect(self) -> None:
         await self.happens(Disconnected())
 
@@ -98,7 +94,6 @@ def test_the_first_telegram_is_told_at_once() -> None:
             power, energy = port.listen(POWER, STEP), port.listen(ENERGY)
             assert power == []
             await passed(7)
-            await port.connect()
             await port.send({POWER: "0.461", ENERGY: "4281.573"})
             assert power == [(7, Decimal("0.461"))]
             assert energy == [(7, Decimal("4281.573"))]
@@ -377,7 +372,6 @@ def test_the_first_telegram_after_a_reconnection_is_told_at_once_and_completely(
             await passed(1)
             await port.disconnect()
             await passed(1)
-            await port.connect()
             assert len(power) == 2
             await port.send({POWER: "0.461", ENERGY: "2"})
             assert power[2:] == [(2, Decimal("0.461"))]

@@ -135,11 +135,6 @@ class Telegram(NamedTuple):
     changed: Collection[ReadingKey] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """The port is open."""
-
-
 class TelegramReceived(NamedTuple):
     """A telegram passed all checks."""
 
@@ -151,7 +146,7 @@ class Disconnected:
     """The port was closed, could not be opened, or no telegrams come from it."""
 
 
-type Event = Connected | TelegramReceived | Disconnected
+type Event = TelegramReceived | Disconnected
 
 
 class Cause(StrEnum):

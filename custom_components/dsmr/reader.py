@@ -21,7 +21,6 @@ from .detection import Search, recognise
 from .framing import EncryptedFramer, Framer, RFXtrxPackets
 from .models import (
     Cause,
-    Connected,
     Connection,
     Counters,
     Disconnected,
@@ -297,7 +296,6 @@ class Reader:
         try:
             self._opened_at = loop.time()
             self.counters.connections += 1
-            self._tell(Connected())
             if not self._is_shown:
                 self._waiting_since = self._opened_at
             self._heard_at = min(self._heard_at, self._opened_at)
