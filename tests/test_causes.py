@@ -11,8 +11,8 @@ import pytest
 from serialx import SerialException
 
 from custom_components.dsmr.models import Cause
+from custom_components.dsmr.pauses import SHORTEST_SILENCE, SILENCE
 from custom_components.dsmr.port import YAML_PORTS
-from custom_components.dsmr.reader import SHORTEST_SILENCE, SILENCE
 
 from .clock import now, passed, run, settled
 from .line import Line, Reading

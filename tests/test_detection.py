@@ -564,8 +564,8 @@ async def test_a_version_that_was_remembered_wrongly_is_mended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("custom_components.dsmr.reader.DOUBT", 0.0)
-    monkeypatch.setattr("custom_components.dsmr.reader.SHORTEST_SILENCE", 0.2)
-    monkeypatch.setattr("custom_components.dsmr.reader.SILENCE", 0.01)
+    monkeypatch.setattr("custom_components.dsmr.pauses.SHORTEST_SILENCE", 0.2)
+    monkeypatch.setattr("custom_components.dsmr.pauses.SILENCE", 0.01)
     hass_storage["dsmr.yaml"] = remembered("4")
     written = {"sensor": [{"platform": "dsmr", **at(gateway)}]}
     with patch("homeassistant.config.load_yaml_config_file", side_effect=lambda *_: written):

@@ -18,7 +18,7 @@ from custom_components.dsmr.framing import LIMIT, Framer
 from custom_components.dsmr.lines import LineReader
 from custom_components.dsmr.models import ELECTRICITY, Cause, Counters, ReadingKey
 from custom_components.dsmr.obis import MBUS_READING, NET_POWER, POWER_IMPORTED
-from custom_components.dsmr.reader import SHORTEST_SILENCE
+from custom_components.dsmr.pauses import SHORTEST_SILENCE
 from custom_components.dsmr.registers import Register
 from custom_components.dsmr.telegram import Decoder
 from custom_components.dsmr.versions import VERSIONS

@@ -116,8 +116,8 @@ async def elsewhere(
         pytest.skip("iproute2 is not installed: apt install iproute2")
     pytest_socket.socket_allow_hosts(["127.0.0.1", THEIRS])
     # The meter sends each second; the machine may be busy.
-    monkeypatch.setattr("custom_components.dsmr.reader.SHORTEST_SILENCE", 2.5)
-    monkeypatch.setattr("custom_components.dsmr.reader.SILENCE", 2.5)
+    monkeypatch.setattr("custom_components.dsmr.pauses.SHORTEST_SILENCE", 2.5)
+    monkeypatch.setattr("custom_components.dsmr.pauses.SILENCE", 2.5)
     place = Elsewhere()
     try:
         try:

@@ -12,7 +12,7 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.dsmr import issues, reader
+from custom_components.dsmr import issues, pauses
 from custom_components.dsmr.models import Cause
 from custom_components.dsmr.port import YAML_PORTS, P1Port, holder_of, line_of
 
@@ -125,8 +125,8 @@ async def test_the_issue_tells_what_comes_instead_of_telegrams(
     cause: Cause,
     version: str,
 ) -> None:
-    monkeypatch.setattr(reader, "SHORTEST_SILENCE", 0.5)
-    monkeypatch.setattr(reader, "SILENCE", 0.05)
+    monkeypatch.setattr(pauses, "SHORTEST_SILENCE", 0.5)
+    monkeypatch.setattr(pauses, "SILENCE", 0.05)
     monkeypatch.setattr(issues, "PATIENCE", 0)
     await set_up(hass, at(gateway))
 
@@ -389,7 +389,7 @@ async def test_the_connection_is_shown_and_when_the_last_telegram_came(
 async def test_a_silent_meter_is_told_when_the_time_for_it_is_over(
     hass: HomeAssistant, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "SHORTEST_SILENCE", 3600.0)
+    monkeypatch.setattr(pauses, "SHORTEST_SILENCE", 3600.0)
     await set_up(hass, at(gateway))
     async with gateway.sending(AM550):
         await state_of(hass, "sensor.power_consumption", "0.461")

@@ -24,12 +24,11 @@ from custom_components.dsmr.models import (
     Telegram,
     TelegramReceived,
 )
+from custom_components.dsmr.pauses import SHORTEST_SILENCE, SILENCE
 from custom_components.dsmr.reader import (
     LONGEST_HEARD,
     QUEUE_SIZE,
     SHORT,
-    SHORTEST_SILENCE,
-    SILENCE,
     STEADY,
     Reader,
 )
@@ -453,7 +452,7 @@ def test_a_gateway_that_sends_more_often_from_now_on_is_missed_sooner(line: Line
             reading.events()
             await passed(SILENCE * 10)
             assert reading.events()[0] == Disconnected()
-            assert reading.reader.patience == SILENCE * 10
+            assert reading.reader.pauses.patience == SILENCE * 10
 
     run(test())
 
@@ -472,7 +471,7 @@ def test_however_often_a_gateway_fails_its_silence_is_noticed_after_minutes(line
                 while len(line.opened) == calls:
                     await passed(1)
                 assert now() - sent_at <= 60 * SILENCE + 2
-            assert reading.reader.patience <= 60 * SILENCE
+            assert reading.reader.pauses.patience <= 60 * SILENCE
 
     run(test())
 
@@ -531,7 +530,7 @@ def test_outages_after_a_start_do_not_change_for_how_long_a_known_meter_may_be_s
 ) -> None:
     async def test() -> None:
         reading = Reading()
-        reading.reader.patience = 60 * SILENCE
+        reading.reader.pauses.patience = 60 * SILENCE
         async with reading:
             for pause in (300, 60, 240, 300, 0):
                 line.send(AM550)

@@ -15,8 +15,9 @@ from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.dsmr.models import Cause
+from custom_components.dsmr.pauses import GAPS
 from custom_components.dsmr.port import YAML_PORTS, P1Port, holder_of
-from custom_components.dsmr.reader import GAPS, LONGEST_RETRY
+from custom_components.dsmr.reader import LONGEST_RETRY
 from soak.line import Line, Lines
 
 from .clock import passed, settled

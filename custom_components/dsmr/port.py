@@ -142,7 +142,7 @@ class P1Port:
         )
         self.reader.held_by = partial(holder_of, hass, connection.url, self)
         self.reader.serial = roster.serial or version.serial
-        self.reader.patience = roster.patience
+        self.reader.pauses.patience = roster.patience
         self._issue = PortIssue(hass, roster.port_id, self.reader, self.dsmr)
 
     def start(self, **beside: Coroutine[Any, Any, None]) -> None:
@@ -163,7 +163,7 @@ class P1Port:
     async def remember(self) -> None:
         """Remember for the next start which meters are there, and how they send."""
         reader = self.reader
-        await self.roster.save(reader.version, reader.serial, reader.patience)
+        await self.roster.save(reader.version, reader.serial, reader.pauses.patience)
 
     async def stop(self) -> None:
         """End the tasks and return when the port is closed."""

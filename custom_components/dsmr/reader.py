@@ -6,9 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 import errno
-from heapq import nsmallest
 from math import inf, nan
-from statistics import median_low
 from typing import override
 
 from serialx import SerialException, UnsupportedSetting, create_serial_connection
@@ -28,6 +26,7 @@ from .models import (
     Telegram,
     TelegramReceived,
 )
+from .pauses import SILENCE, SLOWEST, Pauses, least_patience
 from .telegram import ChecksumError, Decoder
 from .unforeseen import Unforeseen
 from .versions import OTHERS, SerialSettings, Version
@@ -50,19 +49,6 @@ STEADY = 60.0
 """Seconds after which a connection with telegrams is no short one."""
 SHORT = 3
 """Short ones in a row, after which the other side keeps hanging up."""
-SILENCE = 3.5
-"""Telegram intervals without a telegram after which the meter counts as silent …"""
-SHORTEST_SILENCE = 12.0
-"""… but never before as many seconds: some meters of a version that talks every second send every
-ten."""
-SLOWEST = 60.0
-"""Seconds between telegrams that are expected at most: longer pauses are outages, however often."""
-SHORTEST_PAUSE = 0.5
-"""Seconds without a byte that are a pause between telegrams, and not one within them."""
-GAPS = 7
-"""Pauses between telegrams from which the interval is learnt: the middle one of the five shortest.
-An outage may be among them. So four of seven may be too long because telegrams were lost, and two
-too short because a gateway held one back."""
 HEARD = 3
 """Telegrams that are kept for the diagnostics …"""
 LONGEST_HEARD = 5_000
@@ -135,8 +121,7 @@ class Reader:
         version: the kind of meter there; `OTHERS` as long as it is to be found out.
         serial: how a serial line was set when telegrams came; until then as the version says, or as
             somebody says who knows better.
-        patience: for how many seconds the meter may be silent, as its pauses have taught; until
-            then 0, or as somebody says who knows better.
+        pauses: for how long the meter may be silent.
         learnt: set when there is something new to remember of the meter, or of how it sends.
         counters: telegrams, checksum failures, connections and the last cause of a loss.
         cause: why no telegrams come, or None while they do and as long as it is not known.
@@ -179,8 +164,8 @@ class Reader:
         self.holder = ""
         self.telegram_at: float | None = None
         self.heard: deque[tuple[float, bytes]] = deque(maxlen=HEARD)
-        self.patience = 0.0
         self.learnt = asyncio.Event()
+        self.pauses = Pauses(self.learnt.set)
         self._decoder = decoder
         self._queue = queue
         self._drain = drain
@@ -210,13 +195,6 @@ class Reader:
         self._waiting_since = 0.0
         self._doubt_since = 0.0
         self._has_searched = False
-        self._gaps: deque[float] = deque(maxlen=GAPS)
-        # When the last bytes came, or else when the port was first open; and for how long none came
-        # at most since the last telegram that passed.
-        self._heard_at = inf
-        self._pause = 0.0
-        # What the time before the first telegram says about the next one.
-        self._first_pause = 0.0
         self._available = True
         self._unforeseen = Unforeseen(self.counters, connection.without_secrets)
         self._longest_retry = min(LONGEST_RETRY, connection.longest_retry)
@@ -298,7 +276,7 @@ class Reader:
             self.counters.connections += 1
             if not self._is_shown:
                 self._waiting_since = self._opened_at
-            self._heard_at = min(self._heard_at, self._opened_at)
+            self.pauses.begin(self._opened_at)
             error = await self._watch(protocol.lost)
         finally:
             # A port that takes its time to close is not heard beside the next one.
@@ -326,32 +304,17 @@ class Reader:
             if left <= 0:
                 return SilentError(f"no telegram for {patience:.0f} s")
             # A telegram that comes meanwhile may make it shorter.
-            step = min(left, self._least_patience)
+            step = min(left, least_patience(self.version.interval))
             done, _ = await asyncio.wait({lost}, timeout=step)
             if done:
                 return lost.result()
             left -= step
 
-    @property
-    def _least_patience(self) -> float:
-        return max(SHORTEST_SILENCE, SILENCE * self.version.interval)
-
     def _patience(self) -> float:
         """Return the seconds for which the meter may be silent."""
         if self._search is not None and self._search.patience is not None:
             return self._search.patience
-        least = self._least_patience
-        known = len(self._gaps)
-        # Two outages in a row would pass for pauses that the meter makes; what is known lasts.
-        if self.patience and known < GAPS:
-            return max(least, self.patience)
-        pause = median_low(nsmallest(5, self._gaps or [self._first_pause]))
-        patience = max(least, SILENCE * min(pause, SLOWEST))
-        # No pause is quite as long as the one before.
-        if known == GAPS and abs(patience - self.patience) > patience / 4:
-            self.patience = patience
-            self.learnt.set()
-        return patience
+        return self.pauses.allowed(self.version.interval)
 
     def _turns(self, error: Exception) -> bool:
         """After a failure: return whether other settings have their turn now."""
@@ -389,8 +352,7 @@ class Reader:
         now = asyncio.get_running_loop().time()
         if data.strip(_PADDING):
             self._fruitless.bytes = True
-            self._pause = max(self._pause, now - self._heard_at)
-            self._heard_at = now
+            self.pauses.hear(now)
         if self._packets is not None:
             data = self._packets.feed(data)
         passed = self.counters.telegrams
@@ -489,13 +451,7 @@ class Reader:
         self._has_searched = False
         self._refused = 0
         self._fruitless.forget()
-        # No bytes at all: damaged telegrams teach nothing, nor do two telegrams in a row.
-        pause, self._pause = self._pause, 0.0
-        if self.telegram_at is None:
-            # It sends less often than its version; how much less, only the next one says.
-            self._first_pause = SLOWEST if pause > 2 * self.version.interval else 0.0
-        elif pause > SHORTEST_PAUSE:
-            self._gaps.append(pause)
+        self.pauses.end(self.version.interval)
         self.telegram_at = self._waiting_since = self._doubt_since = now
         if not self._available and not self._is_unsteady:
             self._available = True
@@ -504,7 +460,7 @@ class Reader:
 
     def _diagnosis(self) -> Cause:
         """Return why an open port is silent."""
-        quiet = asyncio.get_running_loop().time() - self._heard_at
+        quiet = asyncio.get_running_loop().time() - self.pauses.heard_at
         if self._refused >= REFUSED and quiet < SILENCE * SLOWEST:
             return Cause.WRONG_KEY
         if self._fruitless.sealed:

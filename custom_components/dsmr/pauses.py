@@ -1,0 +1,81 @@
+"""For how long may a meter be silent? Its pauses say it."""
+
+from collections import deque
+from collections.abc import Callable
+from heapq import nsmallest
+from math import inf
+from statistics import median_low
+
+SILENCE = 3.5
+"""Telegram intervals without a telegram after which the meter counts as silent …"""
+SHORTEST_SILENCE = 12.0
+"""… but never before as many seconds: some meters of a version that talks every second send every
+ten."""
+SLOWEST = 60.0
+"""Seconds between telegrams that are expected at most: longer pauses are outages, however often."""
+SHORTEST_PAUSE = 0.5
+"""Seconds without a byte that are a pause between telegrams, and not one within them."""
+GAPS = 7
+"""Pauses between telegrams from which the interval is learnt: the middle one of the five shortest.
+An outage may be among them. So four of seven may be too long because telegrams were lost, and two
+too short because a gateway held one back."""
+
+
+def least_patience(interval: float) -> float:
+    """Return for how many seconds a meter may be silent whose version sends in an interval."""
+    return max(SHORTEST_SILENCE, SILENCE * interval)
+
+
+class Pauses:
+    """Learns from the pauses between a meter's telegrams for how long it may be silent.
+
+    Attributes:
+        patience: for how many seconds, as the pauses have taught; until then 0, or as somebody says
+            who knows better.
+        heard_at: when the last bytes came, or else when the port was first open, in seconds of a
+            monotonic clock; infinity before.
+    """
+
+    def __init__(self, learnt: Callable[[], None]) -> None:
+        """Start without a pause; when the patience is another one, `learnt` is called."""
+        self.patience = 0.0
+        self.heard_at = inf
+        self._learnt = learnt
+        self._gaps: deque[float] = deque(maxlen=GAPS)
+        # For how long no bytes came at most since the last telegram that passed.
+        self._longest = 0.0
+        # What the time before the first telegram says about the next one, once it is there.
+        self._first: float | None = None
+
+    def begin(self, now: float) -> None:
+        """Take that the port is open."""
+        self.heard_at = min(self.heard_at, now)
+
+    def hear(self, now: float) -> None:
+        """Take that bytes come from the meter."""
+        self._longest = max(self._longest, now - self.heard_at)
+        self.heard_at = now
+
+    def end(self, interval: float) -> None:
+        """Take that a telegram has passed, of a version that sends in an interval."""
+        # No bytes at all: damaged telegrams teach nothing, nor do two telegrams in a row.
+        pause, self._longest = self._longest, 0.0
+        if self._first is None:
+            # It sends less often than its version; how much less, only the next one says.
+            self._first = SLOWEST if pause > 2 * interval else 0.0
+        elif pause > SHORTEST_PAUSE:
+            self._gaps.append(pause)
+
+    def allowed(self, interval: float) -> float:
+        """Return for how many seconds the meter may be silent, of a version as above."""
+        least, known = least_patience(interval), len(self._gaps)
+        # Two outages in a row would pass for pauses that the meter makes; what is known lasts.
+        if self.patience and known < GAPS:
+            return max(least, self.patience)
+        pause = median_low(nsmallest(5, self._gaps or [self._first or 0.0]))
+        patience = max(least, SILENCE * min(pause, SLOWEST))
+        # No pause is quite as long as the one before.
+        if known == GAPS and abs(patience - self.patience) > patience / 4:
+            self.patience = patience
+            self._learnt()
+        return patience
