@@ -31,6 +31,23 @@ async def learn(hass: HomeAssistant, hass_storage: dict[str, Any]) -> None:
     await hass.async_block_till_done()
 
 
+def remembered(version: str, lines: list[str], slots: list[Any]) -> dict[str, Any]:
+    """Return what is stored of a meter's lines and of the meters behind it."""
+    return {
+        "version": 1,
+        "minor_version": 1,
+        "key": "dsmr.yaml",
+        "data": {
+            "version": version,
+            "port": "socket://127.0.0.1:1",
+            "serial": [115200, 8, "N"],
+            "patience": 12.0,
+            "lines": lines,
+            "slots": slots,
+        },
+    }
+
+
 async def test_a_single_phase_meter_loses_the_phases_that_it_does_not_send(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -54,19 +71,11 @@ async def test_at_the_next_start_there_is_what_the_meter_sends_and_nothing_else(
     hass_storage: dict[str, Any],
     entity_registry: er.EntityRegistry,
 ) -> None:
-    hass_storage["dsmr.yaml"] = {
-        "version": 1,
-        "minor_version": 1,
-        "key": "dsmr.yaml",
-        "data": {
-            "version": "5",
-            "serial": [115200, 8, "N"],
-            "port": "socket://127.0.0.1:1",
-            "patience": 12.0,
-            "lines": ["1.7.0", "2.7.0", "16.7.0", "142.7.0"],
-            "slots": [[7, 1, "AB", ["24.2.1", "24.4.0", "24.5.0", "flow"]]],
-        },
-    }
+    hass_storage["dsmr.yaml"] = remembered(
+        "5",
+        ["1.7.0", "2.7.0", "16.7.0", "142.7.0"],
+        [[7, 1, "AB", ["24.2.1", "24.4.0", "24.5.0", "flow"]]],
+    )
     await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
     assert {state.entity_id for state in hass.states.async_all("sensor")} == {
         "sensor.power_consumption",
@@ -84,19 +93,7 @@ async def test_at_the_next_start_there_is_what_the_meter_sends_and_nothing_else(
 async def test_what_a_meter_has_stopped_sending_is_not_there_at_the_next_start(
     hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
 ) -> None:
-    hass_storage["dsmr.yaml"] = {
-        "version": 1,
-        "minor_version": 1,
-        "key": "dsmr.yaml",
-        "data": {
-            "version": "5",
-            "serial": [115200, 8, "N"],
-            "port": "socket://127.0.0.1:1",
-            "patience": 12.0,
-            "lines": ["1.7.0", "32.7.0", "52.7.0"],
-            "slots": [],
-        },
-    }
+    hass_storage["dsmr.yaml"] = remembered("5", ["1.7.0", "32.7.0", "52.7.0"], [])
     await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
     await gateway.connected()
     # The meter was replaced by one of a single phase.
@@ -112,19 +109,7 @@ async def test_what_a_meter_has_stopped_sending_is_not_there_at_the_next_start(
 async def test_what_was_learnt_of_another_version_is_forgotten(
     hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
 ) -> None:
-    hass_storage["dsmr.yaml"] = {
-        "version": 1,
-        "minor_version": 1,
-        "key": "dsmr.yaml",
-        "data": {
-            "version": "4",
-            "serial": [115200, 7, "E"],
-            "port": "socket://127.0.0.1:1",
-            "patience": 12.0,
-            "lines": ["1.7.0"],
-            "slots": [],
-        },
-    }
+    hass_storage["dsmr.yaml"] = remembered("4", ["1.7.0"], [])
     await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
     assert value_of(hass, "sensor.gas_consumption") == "unavailable"
 
