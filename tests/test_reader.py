@@ -366,21 +366,17 @@ def test_each_telegram_earns_the_meter_its_patience_anew(line: Line) -> None:
 
 
 @pytest.mark.logs(LOST + "no telegram for")
-@pytest.mark.parametrize(
-    ("version", "wait"),
-    [
-        ("5", 2.5),
-        pytest.param("5", 59.0, marks=pytest.mark.logs(BACK)),
-        ("4", 20.5),
-        pytest.param("4", 59.0, marks=pytest.mark.logs(BACK)),
-    ],
-)
-def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_from_its_first_telegram_on(
+@pytest.mark.logs(BACK)
+@pytest.mark.parametrize("version", ["5", "4"])
+@pytest.mark.parametrize("wait", [0, 2.5, 59])
+def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_from_its_first_pause_on(
     line: Line, version: str, wait: float
 ) -> None:
     async def test() -> None:
         async with Reading(version) as reading:
             await passed(wait)
+            line.send(AM550)
+            await passed(60)
             reading.events()
             for watts in range(100):
                 line.send(am550(watts))
@@ -390,6 +386,21 @@ def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_from_its_first_
             # When it does fall silent, that takes as many minutes as it takes seconds elsewhere.
             await passed(60 * SILENCE)
             assert Disconnected() in reading.events()
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "no telegram for")
+@pytest.mark.parametrize("wait", [0, 5, 11])
+def test_a_meter_that_falls_silent_after_its_first_telegram_is_missed_as_soon_as_any_other(
+    line: Line, wait: float
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            await passed(wait)
+            line.send(AM550)
+            await passed(SHORTEST_SILENCE)
+            assert reading.events()[-1] == Disconnected()
 
     run(test())
 

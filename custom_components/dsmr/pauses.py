@@ -44,8 +44,7 @@ class Pauses:
         self._gaps: deque[float] = deque(maxlen=GAPS)
         # For how long no bytes came at most since the last telegram that passed.
         self._longest = 0.0
-        # What the time before the first telegram says about the next one, once it is there.
-        self._first: float | None = None
+        self._has_begun = False
 
     def begin(self, now: float) -> None:
         """Take that the port is open."""
@@ -56,23 +55,22 @@ class Pauses:
         self._longest = max(self._longest, now - self.heard_at)
         self.heard_at = now
 
-    def end(self, interval: float) -> None:
-        """Take that a telegram has passed, of a version that sends in an interval."""
+    def end(self) -> None:
+        """Take that a telegram has passed."""
         # No bytes at all: damaged telegrams teach nothing, nor do two telegrams in a row.
         pause, self._longest = self._longest, 0.0
-        if self._first is None:
-            # It sends less often than its version; how much less, only the next one says.
-            self._first = SLOWEST if pause > 2 * interval else 0.0
-        elif pause > SHORTEST_PAUSE:
+        # Before the first one there was no pause.
+        if self._has_begun and pause > SHORTEST_PAUSE:
             self._gaps.append(pause)
+        self._has_begun = True
 
     def allowed(self, interval: float) -> float:
-        """Return for how many seconds the meter may be silent, of a version as above."""
+        """Return for how many seconds the meter may be silent, of a version that sends so often."""
         least, known = least_patience(interval), len(self._gaps)
         # Two outages in a row would pass for pauses that the meter makes; what is known lasts.
         if self.patience and known < GAPS:
             return max(least, self.patience)
-        pause = median_low(nsmallest(5, self._gaps or [self._first or 0.0]))
+        pause = median_low(nsmallest(5, self._gaps or [0.0]))
         patience = max(least, SILENCE * min(pause, SLOWEST))
         # No pause is quite as long as the one before.
         if known == GAPS and abs(patience - self.patience) > patience / 4:

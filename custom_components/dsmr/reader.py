@@ -451,7 +451,7 @@ class Reader:
         self._has_searched = False
         self._refused = 0
         self._fruitless.forget()
-        self.pauses.end(self.version.interval)
+        self.pauses.end()
         self.telegram_at = self._waiting_since = self._doubt_since = now
         if not self._available and not self._is_unsteady:
             self._available = True
