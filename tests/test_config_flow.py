@@ -587,6 +587,20 @@ async def test_a_meter_that_has_changed_is_read_as_it_was_found(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
+@pytest.mark.logs("No telegrams from")
+async def test_a_meter_that_is_gone_before_it_is_added_has_the_sensors_that_were_found(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    heat = edited(telegram_of("warmtelink-kamstrup"), o0_1_24_2_1="(260127083516W)(63.272*kWh)")
+    shown = await after(hass, await begin(hass, at(gateway)), gateway, heat)
+    await gateway.close()
+    await give(hass, shown, {})
+    await state_of(hass, "sensor.heat_meter_energy", "unavailable")
+    registered = entity_registry.async_get("sensor.heat_meter_energy")
+    assert registered
+    assert registered.unit_of_measurement == "kWh"
+
+
 async def test_a_meter_that_is_being_added_is_not_added_beside_that(
     hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
 ) -> None:

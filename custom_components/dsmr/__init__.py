@@ -35,7 +35,8 @@ from .migration import migrated
 from .models import Cause, Contents
 from .port import YAML_PORTS, DsmrConfigEntry, P1Port, connection_of
 from .prefixes import YAML_UNIQUE_IDS, settle
-from .roster import PROBED, Roster
+from .probe import PROBED
+from .roster import Roster
 from .takeover import forget_issues, is_left_out, push_out, take_over
 from .versions import OTHERS, VERSIONS
 
@@ -92,12 +93,16 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
     await take_over(hass, entry)
     await er.async_migrate_entries(hass, entry.entry_id, partial(migrated, key))
     roster = await Roster.load(hass, entry.entry_id, VERSIONS[key], presume=False)
+    connection = connection_of(entry.data, entry.title)
+    found = hass.data.get(PROBED, {}).pop(connection.url, None)
     if not roster.lines:
         EntryIdentity(VERSIONS[key], DEFAULT_PRECISION, hass, entry).recall(roster)
-    connection = connection_of(entry.data, entry.title)
+    if found is not None:
+        roster.serial = found.line
+        if not roster.lines:
+            roster.take(found.telegram.contents)
     if await push_out(hass, connection):
         _read_file_again(hass)
-    roster.serial = hass.data.get(PROBED, {}).pop(connection.url, roster.serial)
     entry.runtime_data = P1Port(
         hass,
         connection,
@@ -105,6 +110,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
         entry.options.get(CONF_TIME_BETWEEN_UPDATE, DEFAULT_TIME_BETWEEN_UPDATE),
         roster,
     )
+    entry.runtime_data.probed = found.telegram if found else None
     entry.runtime_data.dsmr.listen_loss(partial(_lost, hass, entry))
     entry.runtime_data.dsmr.listen_contents(partial(_read, hass, entry))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)

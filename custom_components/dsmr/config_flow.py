@@ -53,8 +53,7 @@ from .decryption import read_key
 from .migration import replace_meter
 from .models import Cause, Connection
 from .port import DsmrConfigEntry, connection_of, holder_of
-from .probe import Found, ProbeError, address, probe
-from .roster import PROBED
+from .probe import PROBED, Found, ProbeError, address, probe
 from .takeover import IMPORTED
 from .versions import VERSIONS
 
@@ -402,9 +401,9 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         )
 
     def _handed_over(self) -> dict[str, Any]:
-        """Return what the entry says; how the line was set is left to its next set-up."""
+        """Return what the entry says; what was found is left to its next set-up."""
         connection = self._connection(self._protocol)
-        self.hass.data.setdefault(PROBED, {})[connection.url] = self._found.line
+        self.hass.data.setdefault(PROBED, {})[connection.url] = self._found
         return self._found.entry_data(connection)
 
     def _connection(self, protocol: str) -> Connection:

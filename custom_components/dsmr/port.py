@@ -26,7 +26,7 @@ from .const import (
 )
 from .dispatcher import DSMR
 from .issues import PortIssue
-from .models import Cause, Connection, Counters, Disconnected, Event, Keys
+from .models import Cause, Connection, Counters, Disconnected, Event, Keys, Telegram
 from .reader import QUEUE_SIZE, Reader
 from .roster import Roster
 from .telegram import Decoder
@@ -108,6 +108,7 @@ class P1Port:
         dsmr: takes them off and tells the entities.
         time_between_update: the most seconds that a changed reading waits.
         roster: which meters are there, and what they send.
+        probed: a telegram that came before it was set up, or None.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class P1Port:
         self.time_between_update = time_between_update
         self.roster = roster
         roster.port = connection.name
+        self.probed: Telegram | None = None
         self._hass = hass
         self._tasks: list[asyncio.Task[None]] = []
         self._queue: deque[Event] = deque(maxlen=QUEUE_SIZE)

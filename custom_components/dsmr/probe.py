@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from homeassistant.const import CONF_PORT, CONF_PROTOCOL
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util.hass_dict import HassKey
 
 from .const import (
     CONF_AUTHENTICATION_KEY,
@@ -19,6 +20,7 @@ from .const import (
     CONF_SERIAL_ID,
     CONF_SERIAL_ID_GAS,
     DEFAULT_TCP_PORT,
+    DOMAIN,
     DSMR_PROTOCOL,
     RFXTRX_DSMR_PROTOCOL,
 )
@@ -192,6 +194,10 @@ def address(text: str) -> str:
         if 0 < port <= 65535:
             return f"socket://{match['host']}:{port}"
     raise ValueError("it is neither a device nor a URL nor a host")
+
+
+PROBED: Final[HassKey[dict[str, Found]]] = HassKey(f"{DOMAIN}_probed")
+"""By the URL of a port of which an entry is about to be set up: what was found there."""
 
 
 async def probe(connection: Connection, version: Version | None, zone: tzinfo) -> Found:

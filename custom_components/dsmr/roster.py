@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
-from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
 from .derivation import derivable
@@ -20,10 +19,6 @@ STORAGE_VERSION: Final = 1
 MOST_UNKNOWN: Final = 30
 """Lines without a row that one meter may have. No known meter has any; but where there is no
 checksum, damage makes one now and then, each time another."""
-
-PROBED: Final[HassKey[dict[str, SerialSettings]]] = HassKey(f"{DOMAIN}_probed")
-"""By the URL of a port of which an entry is about to be set up: how its serial line was set when a
-telegram came."""
 
 
 @dataclass(slots=True)

@@ -275,7 +275,7 @@ class Sensors:
             if sensor.slot is None or any(sensor.slot is slot for slot in slots)
         }
         new = [s for s in self._expected() if s.unique_id not in self._sensors]
-        if telegram := self._dsmr.telegram:
+        if telegram := self._dsmr.telegram or self._p1_port.probed:
             for sensor in new:
                 # Home Assistant registers a sensor with the unit that it has when it is added.
                 sensor.show(telegram.readings.get(sensor.reading_key))
