@@ -737,6 +737,24 @@ def test_a_meter_is_missed_as_soon_as_ever_behind_a_gateway_that_keeps_hanging_u
 
 @pytest.mark.logs(LOST)
 @pytest.mark.logs(BACK)
+def test_a_meter_is_missed_as_soon_as_ever_behind_a_gateway_that_hangs_up_and_then_hangs(
+    line: Line,
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            await hands_out_and_hangs_up(line, 2 * SHORT)
+            line.send(AM550)
+            reading.events()
+            line.hangs = True
+            line.lose()
+            await passed(SHORTEST_SILENCE)
+            assert reading.events() == [Disconnected()]
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
 def test_attempts_without_a_telegram_neither_make_a_gateway_one_that_keeps_hanging_up_nor_end_it(
     line: Line, caplog: pytest.LogCaptureFixture
 ) -> None:

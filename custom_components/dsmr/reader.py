@@ -256,7 +256,7 @@ class Reader:
         self._serial = self._search.begin() if self._search else self.serial
         self._protocol = protocol = _Protocol(self)
         try:
-            async with asyncio.timeout(OPEN_TIMEOUT):
+            async with asyncio.timeout(self._open_timeout):
                 transport, _ = await create_serial_connection(
                     loop,
                     lambda: protocol,
@@ -286,6 +286,14 @@ class Reader:
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await transport.wait_closed()
         raise error or ConnectionResetError("the other side closed the connection")
+
+    @property
+    def _open_timeout(self) -> float:
+        """For how long opening may take: what is shown meanwhile must not be too old."""
+        if not self._is_shown:
+            return OPEN_TIMEOUT
+        left = self._waiting_since + self._patience() - asyncio.get_running_loop().time()
+        return min(OPEN_TIMEOUT, left)
 
     @property
     def _is_unsteady(self) -> bool:
