@@ -594,7 +594,8 @@ async def test_a_meter_that_is_gone_before_it_is_added_has_the_sensors_that_were
     heat = edited(telegram_of("warmtelink-kamstrup"), o0_1_24_2_1="(260127083516W)(63.272*kWh)")
     shown = await after(hass, await begin(hass, at(gateway)), gateway, heat)
     await gateway.close()
-    await give(hass, shown, {})
+    entry = (await give(hass, shown, {}))["result"]
+    await until(lambda: entry.runtime_data.reader.cause is not None)
     await state_of(hass, "sensor.heat_meter_energy", "unavailable")
     registered = entity_registry.async_get("sensor.heat_meter_energy")
     assert registered
