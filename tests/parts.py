@@ -52,6 +52,23 @@ def edited(original: bytes, **replacements: str) -> bytes:
     return telegram([line.encode("latin-1") for line in lines], checksum=checksum != "\r\n")
 
 
+def remembered(version: str, lines: list[str], slots: list[Any]) -> dict[str, Any]:
+    """Return what is stored of a meter's lines and of the meters behind it."""
+    return {
+        "version": 1,
+        "minor_version": 1,
+        "key": "dsmr.yaml",
+        "data": {
+            "version": version,
+            "port": "socket://127.0.0.1:1",
+            "serial": [115200, 8, "N"],
+            "patience": 12.0,
+            "lines": lines,
+            "slots": slots,
+        },
+    }
+
+
 @asynccontextmanager
 async def during(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Do something beside the test that never ends by itself, until the context ends."""

@@ -34,6 +34,7 @@ from .parts import (
     Gateway,
     SerialLine,
     edited,
+    remembered,
     set_up,
     state_of,
     telegram_of,
@@ -502,23 +503,6 @@ def at(gateway: Gateway) -> dict[str, Any]:
     return {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "auto"}
 
 
-def remembered(version: str) -> dict[str, Any]:
-    """Return what is stored of a meter that sends its power and its tariff."""
-    return {
-        "version": 1,
-        "minor_version": 1,
-        "key": "dsmr.yaml",
-        "data": {
-            "version": version,
-            "serial": [115200, 8, "N"],
-            "port": "socket://127.0.0.1:1",
-            "patience": 12.0,
-            "lines": ["1.7.0", "96.14.0"],
-            "slots": [],
-        },
-    }
-
-
 async def test_at_the_first_start_the_sensors_come_when_the_version_is_found(
     hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
 ) -> None:
@@ -536,7 +520,7 @@ async def test_at_the_first_start_the_sensors_come_when_the_version_is_found(
 async def test_at_the_next_start_the_sensors_stand_at_once(
     hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
 ) -> None:
-    hass_storage["dsmr.yaml"] = remembered("5B")
+    hass_storage["dsmr.yaml"] = remembered("5B", ["1.7.0", "96.14.0"], [])
     await set_up(hass, at(gateway))
     assert value_of(hass, "sensor.power_tariff") == "unavailable"
     await gateway.connected()
@@ -547,7 +531,7 @@ async def test_at_the_next_start_the_sensors_stand_at_once(
 async def test_a_version_that_is_remembered_and_not_known_any_more_is_found_anew(
     hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
 ) -> None:
-    hass_storage["dsmr.yaml"] = remembered("9")
+    hass_storage["dsmr.yaml"] = remembered("9", ["1.7.0", "96.14.0"], [])
     await set_up(hass, at(gateway))
     await gateway.connected()
     gateway.send(AM550)
@@ -566,7 +550,7 @@ async def test_a_version_that_was_remembered_wrongly_is_mended(
     monkeypatch.setattr("custom_components.dsmr.reader.DOUBT", 0.0)
     monkeypatch.setattr("custom_components.dsmr.pauses.SHORTEST_SILENCE", 0.2)
     monkeypatch.setattr("custom_components.dsmr.pauses.SILENCE", 0.01)
-    hass_storage["dsmr.yaml"] = remembered("4")
+    hass_storage["dsmr.yaml"] = remembered("4", ["1.7.0", "96.14.0"], [])
     written = {"sensor": [{"platform": "dsmr", **at(gateway)}]}
     with patch("homeassistant.config.load_yaml_config_file", side_effect=lambda *_: written):
         await set_up(hass, at(gateway))

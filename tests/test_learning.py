@@ -17,7 +17,7 @@ from custom_components.dsmr.sensor import LEARNING
 from custom_components.dsmr.telegram import Decoder
 from custom_components.dsmr.versions import VERSIONS
 
-from .parts import Gateway, edited, set_up, state_of, telegram_of, until, value_of
+from .parts import Gateway, edited, remembered, set_up, state_of, telegram_of, until, value_of
 
 XS210 = telegram_of("sagemcom-xs210")
 WATER_AND_GAS = telegram_of("fluvius-water-gas")
@@ -29,23 +29,6 @@ async def learn(hass: HomeAssistant, hass_storage: dict[str, Any]) -> None:
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=LEARNING + 1))
     await until(lambda: "dsmr.yaml" in hass_storage)
     await hass.async_block_till_done()
-
-
-def remembered(version: str, lines: list[str], slots: list[Any]) -> dict[str, Any]:
-    """Return what is stored of a meter's lines and of the meters behind it."""
-    return {
-        "version": 1,
-        "minor_version": 1,
-        "key": "dsmr.yaml",
-        "data": {
-            "version": version,
-            "port": "socket://127.0.0.1:1",
-            "serial": [115200, 8, "N"],
-            "patience": 12.0,
-            "lines": lines,
-            "slots": slots,
-        },
-    }
 
 
 async def test_a_single_phase_meter_loses_the_phases_that_it_does_not_send(
