@@ -1,18 +1,19 @@
 """What a person is told where no telegrams come, and when it is taken back."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.dsmr import issues, pauses
+from custom_components.dsmr import issues, pauses, reader
 from custom_components.dsmr.models import Cause
 from custom_components.dsmr.port import YAML_PORTS, P1Port, holder_of, line_of
 
@@ -34,6 +35,7 @@ AM550 = telegram_of("iskra-am550")
 ME382 = telegram_of("iskra-me382")
 DAMAGED = AM550.replace(b"0.461", b"0.462")
 CONNECTION = "sensor.smart_meter_connection"
+LAST_TELEGRAM = "sensor.smart_meter_last_telegram"
 
 type Later = Callable[[float], None]
 
@@ -353,24 +355,24 @@ async def test_that_a_port_is_set_up_twice_is_not_said_of_one_that_is_not_any_mo
 @pytest.mark.logs("No telegrams from .*the connection was lost")
 @pytest.mark.logs("Telegrams come from")
 async def test_the_connection_is_shown_and_when_the_last_telegram_came(
-    hass: HomeAssistant, gateway: Gateway, later: Later
+    hass: HomeAssistant, gateway: Gateway
 ) -> None:
     await set_up(hass, at(gateway))
     await gateway.connected()
     assert value_of(hass, CONNECTION) == "unknown"
+    sent = dt_util.utcnow()
     gateway.send(AM550)
     await state_of(hass, CONNECTION, "receiving")
     state = hass.states.get(CONNECTION)
     assert state
     assert "last_telegram" not in state.attributes
-    later(10)
     await gateway.close()
     await state_of(hass, CONNECTION, "lost")
-    state = hass.states.get(CONNECTION)
+    shown, state = state, hass.states.get(CONNECTION)
     assert state
-    assert 10 <= (state.last_changed - state.attributes["last_telegram"]).total_seconds() < 20
-    assert value_of(hass, "sensor.power_consumption") == "unavailable"
     last = state.attributes["last_telegram"]
+    assert sent <= last <= shown.last_changed
+    assert value_of(hass, "sensor.power_consumption") == "unavailable"
     for _ in range(2):
         await lost_again(port_of(hass))
     state = hass.states.get(CONNECTION)
@@ -383,6 +385,36 @@ async def test_the_connection_is_shown_and_when_the_last_telegram_came(
     state = hass.states.get(CONNECTION)
     assert state
     assert "last_telegram" not in state.attributes
+
+
+@pytest.mark.logs("No telegrams from .*the connection was lost")
+async def test_who_wants_it_is_shown_while_telegrams_come_when_the_last_one_did(
+    hass: HomeAssistant, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Mock()
+    monkeypatch.setattr(reader, "datetime", clock)
+
+    async def sent(hour: int) -> None:
+        clock.now.return_value = datetime(2026, 11, 26, hour, tzinfo=UTC)
+        gateway.send(AM550)
+        await until(lambda: port_of(hass).reader.telegram_time == clock.now.return_value)
+
+    await set_up(hass, at(gateway))
+    assert hass.states.get(LAST_TELEGRAM) is None
+    er.async_get(hass).async_update_entity(LAST_TELEGRAM, disabled_by=None)
+    await reload(hass, at(gateway))
+    await gateway.connected()
+    assert value_of(hass, LAST_TELEGRAM) == "unknown"
+    await sent(hour=7)
+    await state_of(hass, LAST_TELEGRAM, "2026-11-26T07:00:00+00:00")
+    # As any value it waits for a minute at most.
+    await sent(hour=8)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=61))
+    await state_of(hass, LAST_TELEGRAM, "2026-11-26T08:00:00+00:00")
+    await sent(hour=9)
+    await gateway.close()
+    await state_of(hass, CONNECTION, "lost")
+    assert value_of(hass, LAST_TELEGRAM) == "2026-11-26T09:00:00+00:00"
 
 
 @pytest.mark.logs("No telegrams from")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from custom_components.dsmr import config_flow
-from custom_components.dsmr.connection import CONNECTION
+from custom_components.dsmr.connection import CONNECTION, LAST_TELEGRAM
 from custom_components.dsmr.descriptions import SENSORS, DSMRSensorDescription, unknown_line
 
 from .test_conformance import INTEGRATION, MODULES, ROOT
@@ -58,7 +58,7 @@ HEADINGS = {
     "docs-troubleshooting": "Troubleshooting",
     "docs-use-cases": "Use cases and examples",
 }
-DESCRIPTIONS = (*SENSORS, unknown_line("1.2.3"), CONNECTION)
+DESCRIPTIONS = (*SENSORS, unknown_line("1.2.3"), CONNECTION, LAST_TELEGRAM)
 
 
 def names_in(module: str) -> set[str]:

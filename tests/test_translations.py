@@ -11,7 +11,7 @@ from homeassistant.components.sensor import SensorDeviceClass
 import pytest
 
 from custom_components.dsmr import config_flow, system_health
-from custom_components.dsmr.connection import CONNECTION
+from custom_components.dsmr.connection import CONNECTION, LAST_TELEGRAM
 from custom_components.dsmr.const import AUTO
 from custom_components.dsmr.descriptions import SENSORS, unknown_line
 from custom_components.dsmr.entity import BELGIAN, DEVICES
@@ -30,7 +30,7 @@ BUILT_IN = {
     "heat_reading": "Energy",
     "timestamp": "Timestamp",
 }
-DESCRIPTIONS = (*SENSORS, unknown_line("1.2.3"), CONNECTION)
+DESCRIPTIONS = (*SENSORS, unknown_line("1.2.3"), CONNECTION, LAST_TELEGRAM)
 
 
 def texts(language: str) -> Any:

@@ -1,12 +1,16 @@
-"""Do telegrams come from a P1 port, and why not? The one sensor that is never unavailable."""
+"""Do telegrams come from a P1 port, why not, and when did the last one?
 
-from datetime import datetime, timedelta
+The sensors that are never unavailable.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, Final, override
 
 from homeassistant.components.sensor import SensorDeviceClass, SensorEntity
 from homeassistant.const import EntityCategory
 from homeassistant.core import callback
-from homeassistant.util import dt as dt_util
+from homeassistant.helpers.event import async_track_time_interval
 
 from .descriptions import DSMRSensorDescription
 from .entity import Identity, PortEntity
@@ -14,6 +18,8 @@ from .models import Cause
 from .port import P1Port
 
 RECEIVING: Final = "receiving"
+SHORTEST_INTERVAL: Final = 1.0
+"""Seconds between two times that are shown, at least: no meter sends more often."""
 CONNECTION: Final = DSMRSensorDescription(
     key="connection",
     translation_key="connection",
@@ -23,23 +29,35 @@ CONNECTION: Final = DSMRSensorDescription(
     entity_category=EntityCategory.DIAGNOSTIC,
     options=[RECEIVING, *map(str, Cause)],
 )
+LAST_TELEGRAM: Final = DSMRSensorDescription(
+    key="last_telegram",
+    translation_key="last_telegram",
+    obis="",
+    yaml_name="Smart meter last telegram",
+    device_class=SensorDeviceClass.TIMESTAMP,
+    entity_category=EntityCategory.DIAGNOSTIC,
+    # It is another one each time: that would fill the database of those who do not look at it.
+    entity_registry_enabled_default=False,
+)
 
 
-class ConnectionSensor(PortEntity, SensorEntity):
-    """Says whether telegrams come, else why not and when the last one came."""
+class PortSensor(PortEntity, SensorEntity):
+    """A sensor that is about the port, and not about what telegrams say."""
 
     entity_description: DSMRSensorDescription
 
-    def __init__(self, p1_port: P1Port, identity: Identity) -> None:
+    def __init__(
+        self, p1_port: P1Port, identity: Identity, description: DSMRSensorDescription
+    ) -> None:
         """Make the entity; it listens when it is added.
 
         Args:
             p1_port: the port that it is about.
             identity: what it has in common with the other entities of the port.
+            description: what it shows.
         """
-        super().__init__(identity, CONNECTION)
+        super().__init__(identity, description)
         self._p1_port = p1_port
-        self._last: datetime | None = None
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -50,14 +68,44 @@ class ConnectionSensor(PortEntity, SensorEntity):
 
     @callback
     def _changed(self, _: Any) -> None:
-        reader = self._p1_port.reader
+        raise NotImplementedError
+
+
+class ConnectionSensor(PortSensor):
+    """Says whether telegrams come, else why not and when the last one came."""
+
+    @override
+    @callback
+    def _changed(self, _: Any) -> None:
+        reader, last = self._p1_port.reader, None
         if self._p1_port.dsmr.telegram is not None:
-            self._attr_native_value, self._last = RECEIVING, None
+            self._attr_native_value = RECEIVING
         else:
-            self._attr_native_value = reader.cause
-            if self._last is None and reader.telegram_at is not None:
-                age = self.hass.loop.time() - reader.telegram_at
-                self._last = dt_util.utcnow() - timedelta(seconds=age)
+            self._attr_native_value, last = reader.cause, reader.telegram_time
         # While telegrams come the last one is now, and writing that would fill the database.
-        self._attr_extra_state_attributes = {"last_telegram": self._last} if self._last else {}
+        self._attr_extra_state_attributes = {"last_telegram": last} if last else {}
         self.async_write_ha_state()
+
+
+class LastTelegramSensor(PortSensor):
+    """Says when the last telegram came, as late as any changed value may be shown."""
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        every = timedelta(seconds=max(self._p1_port.time_between_update, SHORTEST_INTERVAL))
+        self.async_on_remove(
+            async_track_time_interval(self.hass, self._changed, every, cancel_on_shutdown=True)
+        )
+
+    @override
+    @callback
+    def _changed(self, _: Any) -> None:
+        self._attr_native_value = self._p1_port.reader.telegram_time
+        self.async_write_ha_state()
+
+
+def port_sensors(p1_port: P1Port, identity: Identity) -> Iterator[PortSensor]:
+    """Make the sensors that there are of each port, whatever meter it has."""
+    yield ConnectionSensor(p1_port, identity, CONNECTION)
+    yield LastTelegramSensor(p1_port, identity, LAST_TELEGRAM)

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 import errno
 from math import inf, nan
 from typing import override
@@ -130,6 +131,7 @@ class Reader:
             not opened; or "" where nothing does, as somebody says who knows.
         holder: what it said the last time.
         telegram_at: when the last telegram that passed came, in seconds of the event loop's clock.
+        telegram_time: the same by the wall clock.
         heard: the last telegrams, decrypted, whether they passed or not, each with when it came in
             seconds of the event loop's clock.
     """
@@ -163,6 +165,7 @@ class Reader:
         self.held_by: Callable[[], Awaitable[str]] = _nobody
         self.holder = ""
         self.telegram_at: float | None = None
+        self.telegram_time: datetime | None = None
         self.heard: deque[tuple[float, bytes]] = deque(maxlen=HEARD)
         self.learnt = asyncio.Event()
         self.pauses = Pauses(self.learnt.set)
@@ -461,6 +464,7 @@ class Reader:
         self._fruitless.forget()
         self.pauses.end()
         self.telegram_at = self._waiting_since = self._doubt_since = now
+        self.telegram_time = datetime.now(UTC)
         if not self._available and not self._is_unsteady:
             self._available = True
             LOGGER.warning("Telegrams come from %s again", self.connection.name)

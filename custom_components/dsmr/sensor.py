@@ -24,7 +24,7 @@ from homeassistant.helpers.entity_platform import (
 )
 from homeassistant.helpers.typing import ConfigType, DiscoveryInfoType
 
-from .connection import ConnectionSensor
+from .connection import port_sensors
 from .const import (
     AUTO,
     CONF_AUTHENTICATION_KEY,
@@ -181,7 +181,7 @@ class Sensors:
     @callback
     def begin(self) -> None:
         """Read the port, and add the sensors: those that there may be, and those that are heard."""
-        self._add_entities([ConnectionSensor(self._p1_port, self._identity)])
+        self._add_entities(port_sensors(self._p1_port, self._identity))
         self._add()
         self._dsmr.listen_contents(self._contents_changed)
         self._p1_port.start(settling=self._settle(), remembering=self._remember())

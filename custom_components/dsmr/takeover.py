@@ -10,7 +10,7 @@ from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.helpers.entity_platform import async_get_platforms
 from homeassistant.util.hass_dict import HassKey
 
-from .connection import CONNECTION
+from .connection import CONNECTION, LAST_TELEGRAM
 from .const import (
     CONF_TIME_BETWEEN_UPDATE,
     DEFAULT_PRECISION,
@@ -160,6 +160,7 @@ async def push_out(hass: HomeAssistant, connection: Connection) -> bool:
 def _all(roster: Roster) -> Iterator[tuple[DSMRSensorDescription, Slot | None]]:
     """Yield all that may be an entity of a port."""
     yield CONNECTION, None
+    yield LAST_TELEGRAM, None
     for place in (None, *roster.slots):
         for description in SENSORS:
             if place.type in description.mbus if place else not description.mbus:
