@@ -26,7 +26,7 @@ from homeassistant.helpers.selector import SerialPortSelector, TextSelector
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.dsmr import pauses, probe, reader
+from custom_components.dsmr import pauses, reader
 from custom_components.dsmr.probe import address
 
 from .meter.wire import encrypted
@@ -44,7 +44,7 @@ SMARTY_SERIAL = "53414731303330373132333435303030"
 @pytest.fixture(autouse=True)
 def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Find a meter silent, or a serial line of the wrong speed, after a fraction of a second."""
-    monkeypatch.setattr(probe, "PATIENCE", 0.5)
+    monkeypatch.setattr(reader, "SERVER_PATIENCE", 0.5)
     monkeypatch.setattr(pauses, "SHORTEST_SILENCE", 0.5)
     monkeypatch.setattr(pauses, "SILENCE", 0.05)
 

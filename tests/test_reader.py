@@ -391,6 +391,27 @@ def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_from_its_first_
 
 
 @pytest.mark.logs(LOST + "no telegram for")
+@pytest.mark.logs(BACK)
+def test_a_gateway_that_sends_a_minute_after_each_call_is_read(line: Line) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            calls = 0
+            while not reading.counters.telegrams:
+                while len(line.opened) == calls:
+                    await passed(1)
+                calls = len(line.opened)
+                for _ in range(60):
+                    await passed(1)
+                    if len(line.opened) > calls:
+                        break
+                else:
+                    line.send(AM550)
+            assert now() < 300
+
+    run(test())
+
+
+@pytest.mark.logs(LOST + "no telegram for")
 @pytest.mark.parametrize("wait", [0, 5, 11])
 def test_a_meter_that_falls_silent_after_its_first_telegram_is_missed_as_soon_as_any_other(
     line: Line, wait: float

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 import gc
 from typing import Any
 from unittest.mock import patch
 import weakref
 
-from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
-from homeassistant.core import HomeAssistant
+from homeassistant.config_entries import SOURCE_USER
+from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE, EVENT_STATE_CHANGED
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.dispatcher import DATA_DISPATCHER
 from homeassistant.setup import async_setup_component
@@ -321,3 +323,38 @@ async def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_after_the
         counters = house.port.reader.counters
         assert (counters.telegrams, counters.connections) == (5, 1)
     await stop(house)
+
+
+@pytest.mark.virtual
+async def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_after_it_was_added(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, lines = Line("socket://gateway:2001"), Lines()
+    lines.add(line)
+    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", lines.open)
+    said: list[str] = []
+
+    @callback
+    def changed(event: Event[EventStateChangedData]) -> None:
+        state = event.data["new_state"]
+        if state is not None and state.entity_id.endswith("_connection"):
+            said.append(state.state)
+
+    hass.bus.async_listen(EVENT_STATE_CHANGED, changed)
+    form = await hass.config_entries.flow.async_init("dsmr", context={"source": SOURCE_USER})
+    configure = partial(hass.config_entries.flow.async_configure, form["flow_id"])
+    await configure({"port": line.url, "dsmr_version": "auto"})
+    await passed(60)
+    line.send(AM550)
+    await settled()
+    # A person reads what was found.
+    await configure()
+    await passed(25)
+    await configure({})
+    await settled()
+    await passed(35)
+    for _ in range(5):
+        line.send(AM550)
+        await passed(60)
+    assert set(said) == {"unknown", "receiving"}
+    await hass.async_stop()

@@ -110,7 +110,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
         entry.options.get(CONF_TIME_BETWEEN_UPDATE, DEFAULT_TIME_BETWEEN_UPDATE),
         roster,
     )
-    entry.runtime_data.probed = found.telegram if found else None
+    if found is not None:
+        entry.runtime_data.probed = found.telegram
+        entry.runtime_data.reader.pauses.resume(found.at)
     entry.runtime_data.dsmr.listen_loss(partial(_lost, hass, entry))
     entry.runtime_data.dsmr.listen_contents(partial(_read, hass, entry))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)

@@ -34,6 +34,7 @@ class Pauses:
             who knows better.
         heard_at: when the last bytes came, or else when the port was first open, in seconds of a
             monotonic clock; infinity before.
+        has_begun: whether a telegram of the meter has come.
     """
 
     def __init__(self, learnt: Callable[[], None]) -> None:
@@ -44,11 +45,15 @@ class Pauses:
         self._gaps: deque[float] = deque(maxlen=GAPS)
         # For how long no bytes came at most since the last telegram that passed.
         self._longest = 0.0
-        self._has_begun = False
+        self.has_begun = False
 
     def begin(self, now: float) -> None:
         """Take that the port is open."""
         self.heard_at = min(self.heard_at, now)
+
+    def resume(self, at: float) -> None:
+        """Take that a telegram came before, at a time when this did not read the port."""
+        self.heard_at, self.has_begun = at, True
 
     def hear(self, now: float) -> None:
         """Take that bytes come from the meter."""
@@ -60,9 +65,9 @@ class Pauses:
         # No bytes at all: damaged telegrams teach nothing, nor do two telegrams in a row.
         pause, self._longest = self._longest, 0.0
         # Before the first one there was no pause.
-        if self._has_begun and pause > SHORTEST_PAUSE:
+        if self.has_begun and pause > SHORTEST_PAUSE:
             self._gaps.append(pause)
-        self._has_begun = True
+        self.has_begun = True
 
     def allowed(self, interval: float) -> float:
         """Return for how many seconds the meter may be silent, of a version that sends so often."""

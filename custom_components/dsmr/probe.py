@@ -24,7 +24,6 @@ from .const import (
     DSMR_PROTOCOL,
     RFXTRX_DSMR_PROTOCOL,
 )
-from .detection import is_served
 from .maker import described
 from .models import (
     ELECTRICITY,
@@ -54,8 +53,6 @@ _IDENTIFIERS: Final = {
     "Q3D": "0.0.0",
     "ISKRA_IE": "96.1.0",
 }
-PATIENCE: Final = 65.0
-"""Seconds for which a server is listened to that says nothing: some pass on a telegram a minute."""
 _NOTHING: Final = "-"
 _BEHIND: Final = {
     "gas": (MBusType.GAS,),
@@ -89,11 +86,13 @@ class Found:
         version: the kind of meter.
         telegram: the telegram.
         line: how the serial line was set, where it is one.
+        at: when it came, in seconds of the event loop's clock.
     """
 
     version: Version
     telegram: Telegram
     line: SerialSettings
+    at: float
 
     @property
     def serial(self) -> str | None:
@@ -216,16 +215,13 @@ async def probe(connection: Connection, version: Version | None, zone: tzinfo) -
     queue: deque[Event] = deque(maxlen=QUEUE_SIZE)
     loop = asyncio.get_running_loop()
     found: asyncio.Future[Found] = loop.create_future()
-    patient_until = loop.time() + (PATIENCE if is_served(connection.url) else 0.0)
 
     def drain() -> None:
         while queue and not found.done():
             match queue.popleft():
                 case TelegramReceived(telegram):
-                    found.set_result(Found(reader.version, telegram, reader.serial))
-                case Disconnected() if not (
-                    reader.cause is Cause.SILENT and loop.time() < patient_until
-                ):
+                    found.set_result(Found(reader.version, telegram, reader.serial, loop.time()))
+                case Disconnected():
                     found.set_exception(ProbeError(_cause(reader), reader.looks_like))
 
     reader = Reader(
@@ -235,6 +231,8 @@ async def probe(connection: Connection, version: Version | None, zone: tzinfo) -
         drain,
         not_ready=(HomeAssistantError,),
     )
+    # What says nothing may just have passed on a telegram.
+    reader.pauses.resume(loop.time())
     task = asyncio.create_task(reader.run(), name=f"dsmr probe {connection.name}")
     try:
         return await found

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 import errno
-from math import inf, nan
+from math import inf
 from typing import override
 
 from serialx import SerialException, UnsupportedSetting, create_serial_connection
@@ -16,7 +16,7 @@ from . import esphome, rfc2217
 from .causes import WORDS, cause_of
 from .const import LOGGER
 from .decryption import Decryption, DecryptionError
-from .detection import Search, recognise
+from .detection import Search, is_served, recognise
 from .framing import EncryptedFramer, Framer, RFXtrxPackets
 from .models import (
     Cause,
@@ -46,6 +46,8 @@ OPEN_TIMEOUT = 15.0
 CLOSE_TIMEOUT = 0.5
 """Seconds that are waited for a port to close; it goes on closing by itself, and neither its
 entities nor who stops the reading should wait for it."""
+SERVER_PATIENCE = 65.0
+"""Seconds for the first byte from a server: some pass on a telegram a minute."""
 STEADY = 60.0
 """Seconds after which a connection with telegrams is no short one."""
 SHORT = 3
@@ -306,26 +308,43 @@ class Reader:
 
     async def _watch(self, lost: asyncio.Future[Exception | None]) -> Exception | None:
         """Wait for the loss of the connection, and for no longer than the meter may be silent."""
-        loop = asyncio.get_running_loop()
-        since = patience = left = nan
         while True:
-            if self._waiting_since != since:
-                since, patience = self._waiting_since, self._patience()
-                left = since + patience - loop.time()
-            if left <= 0:
-                return SilentError(f"no telegram for {patience:.0f} s")
-            # A telegram that comes meanwhile may make it shorter.
-            step = min(left, least_patience(self.version.interval))
-            done, _ = await asyncio.wait({lost}, timeout=step)
-            if done:
-                return lost.result()
-            left -= step
+            since = self._waiting_since
+            waited = asyncio.get_running_loop().time() - since
+            while self._waiting_since == since:
+                left = self._patience() - waited
+                if left <= 0:
+                    return SilentError(f"no telegram for {waited:.0f} s")
+                # What comes meanwhile may make it shorter.
+                step = min(left, least_patience(self.version.interval))
+                done, _ = await asyncio.wait({lost}, timeout=step)
+                if done:
+                    return lost.result()
+                # By the timers and not by the clock: what came while the loop was busy is read
+                # before it is missed.
+                waited += step
 
     def _patience(self) -> float:
         """Return the seconds for which the meter may be silent."""
         if self._search is not None and self._search.patience is not None:
             return self._search.patience
-        return self.pauses.allowed(self.version.interval)
+        allowed = self.pauses.allowed(self.version.interval)
+        if self.telegram_at is None and not self.pauses.patience and not self._fruitless.bytes:
+            return max(allowed, self._first_patience)
+        return allowed
+
+    @property
+    def _first_patience(self) -> float:
+        """The seconds for which a server may be silent of which nothing has been heard yet.
+
+        It may pass on a telegram a minute, and count its minutes from when it is called. Nothing is
+        shown, and so nothing for too long; but who waits for the meter may have a dead line.
+        """
+        if not is_served(self.connection.url):
+            return 0.0
+        # Where a telegram has come before, there is a meter; else it is waited ever longer.
+        waited = inf if self.pauses.has_begun else self._opened_at - self.pauses.heard_at
+        return min(waited, SERVER_PATIENCE)
 
     def _turns(self, error: Exception) -> bool:
         """After a failure: return whether other settings have their turn now."""

@@ -106,12 +106,13 @@ def forget_issues(hass: HomeAssistant) -> None:
 
 def as_entry(p1_port: P1Port) -> dict[str, Any] | None:
     """Return the entry that a port of configuration.yaml makes, or None while no telegram comes."""
-    if p1_port.dsmr.telegram is None:
+    reader, telegram = p1_port.reader, p1_port.dsmr.telegram
+    if telegram is None or reader.telegram_at is None:
         return None
-    found = Found(p1_port.reader.version, p1_port.dsmr.telegram, p1_port.reader.serial)
+    found = Found(reader.version, telegram, reader.serial, reader.telegram_at)
     return {
         "title": found.title,
-        "data": found.entry_data(p1_port.reader.connection),
+        "data": found.entry_data(reader.connection),
         "options": {CONF_TIME_BETWEEN_UPDATE: p1_port.time_between_update},
     }
 
