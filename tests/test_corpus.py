@@ -98,7 +98,7 @@ class Meter:
             obis = f"{channel}:{RELAY}"
         names = {PEAKS, MONTH_END} if obis == PEAKS else {obis}
         sent = {name for name in names if ReadingKey(ELECTRICITY, name) in telegram.readings}
-        return self._place(match[0], sent, {row.obis for row in self._roster.electricity()})
+        return self._place(match[0], sent, {row.obis for row in self._roster.rows(None)})
 
     def _account_behind(self, channel: int, obis: str, telegram: Telegram) -> str:
         meter = next((m for m in telegram.contents.meters if m.channel == channel), None)
@@ -106,7 +106,7 @@ class Meter:
             return "of an empty slot"
         obis = MBUS_READING if obis in MBUS_READINGS else obis
         slot = next(slot for slot in self._roster.slots if slot.identity == meter.identity)
-        rows = {row.obis for row in self._roster.of_slot(slot)}
+        rows = {row.obis for row in self._roster.rows(slot)}
         sent = {obis} if ReadingKey(meter.identity, obis) in telegram.readings else set()
         return self._place(f"0-{channel}:{obis}".encode(), sent, rows)
 

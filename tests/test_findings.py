@@ -231,7 +231,7 @@ def test_the_clock_of_a_meter_is_in_its_own_time_zone(
 
 def test_a_thousand_power_failure_logs_leave_nothing_behind() -> None:
     rows = "".join(f"(2601{day:02}120000W)(0000000{day:03}*s)" for day in range(10, 20))
-    parser = VERSIONS["5"].electricity["99.97.0"].parser
+    parser = VERSIONS["5"].electricity["99.97.0"]
     formats = len(parser.value_formats)
     meter = Meter("5")
     for second in range(1000):

@@ -223,7 +223,7 @@ def test_a_line_that_damages_telegrams_without_a_checksum_for_years_adds_few_sen
         damaged = me382.replace(b"0:2.7.0", b"0:2.7.%d" % number)
         comes(damaged.replace(b"1:24.4.0", b"1:24.4.%d" % number))
     (gas,) = roster.slots
-    assert len(roster.unknown()) == len(roster.unknown(gas)) == MOST_UNKNOWN
+    assert len(roster.unknown(None)) == len(roster.unknown(gas)) == MOST_UNKNOWN
     assert "2.7.0" not in roster.lines
     comes(me382)
     assert "2.7.0" in roster.lines

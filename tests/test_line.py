@@ -22,8 +22,7 @@ def said(line: str, zone: ZoneInfo = AMSTERDAM, version: Version = OTHERS) -> Re
     channel = reference.partition("-")[2].partition(":")[0]
     obis = reference.partition(":")[2].partition("*")[0]
     known = version.mbus if channel != "0" and reference.startswith("0") else version.electricity
-    parser = known[obis].parser if obis in known else None
-    return reader_of(parser, zone)(groups)
+    return reader_of(known.get(obis), zone)(groups)
 
 
 def utc(*parts: int) -> datetime:

@@ -98,7 +98,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
     if not roster.lines:
         EntryIdentity(VERSIONS[key], DEFAULT_PRECISION, hass, entry).recall(roster)
     if found is not None:
-        roster.serial = found.line
+        roster.serial = found.serial
         if not roster.lines:
             roster.take(found.telegram.contents)
     if await push_out(hass, connection):
@@ -168,5 +168,5 @@ async def async_remove_config_entry_device(
         return False
     for slot in slots:
         roster.slots.remove(slot)
-    await roster.save(version, roster.serial or version.serial, roster.patience)
+    await roster.save(hass, version, roster.serial or version.serial, roster.patience)
     return True

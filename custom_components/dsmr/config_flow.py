@@ -349,7 +349,7 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def async_step_found(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """A telegram has come: whose is it?"""
-        entry, serial = self._entry, self._found.serial
+        entry, serial = self._entry, self._found.identifier
         if serial:
             other = await self.async_set_unique_id(serial, raise_on_progress=entry is None)
             if other is not None and other is not entry:

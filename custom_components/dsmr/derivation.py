@@ -54,15 +54,10 @@ def _value(reading: Reading | None) -> Decimal | None:
 
 def _net(inputs: Sequence[Reading | None]) -> Reading:
     """Imported minus exported: positive is taken from the grid."""
-    imported, exported = inputs
-    if (
-        imported is None
-        or exported is None
-        or not isinstance(imported.value, Decimal)
-        or not isinstance(exported.value, Decimal)
-    ):
+    imported, exported = map(_value, inputs)
+    if imported is None or exported is None:
         return _UNKNOWN
-    return Reading(imported.value - exported.value, "kW")
+    return Reading(imported - exported, "kW")
 
 
 def _total(inputs: Sequence[Reading | None]) -> Reading:

@@ -13,13 +13,13 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
 
 from .const import CONF_SERIAL_ID, CONF_SERIAL_ID_GAS, CONF_SWAP_TARIFFS, DOMAIN
-from .descriptions import SENSORS, DSMRSensorDescription, Shows
+from .descriptions import DSMRSensorDescription, Shows
 from .dispatcher import DSMR, Unsubscribe
 from .maker import UNKNOWN, described
 from .migration import GAS_READINGS, adopt_gas
 from .models import ELECTRICITY, MBusType, Reading, ReadingKey, Telegram
 from .obis import ENERGY_EXPORTED, ENERGY_IMPORTED, MBUS_READING
-from .roster import Roster, Slot
+from .roster import Roster, Slot, rows_of
 from .versions import Tariff, Version
 
 NO_METER = "no meter"
@@ -205,16 +205,16 @@ class EntryIdentity(Identity):
         by_identifier = self.version.key not in GAS_READINGS
         identity = self.entry.data.get(CONF_SERIAL_ID_GAS) if by_identifier else None
         gas = Slot(MBusType.GAS, 1, identity or "", {MBUS_READING})
-        roster.lines |= self._registered([d for d in SENSORS if not d.mbus], None)
-        if self._registered([d for d in SENSORS if gas.type in d.mbus], gas):
+        roster.lines |= self._registered(None)
+        if self._registered(gas):
             roster.slots.append(gas)
 
-    def _registered(self, rows: Iterable[DSMRSensorDescription], slot: Slot | None) -> set[str]:
-        """Return the lines of those rows for which there is an entity."""
+    def _registered(self, slot: Slot | None) -> set[str]:
+        """Return the lines of a meter for which there is an entity."""
         registry = er.async_get(self.hass)
         return {
             row.obis
-            for row in rows
+            for row in rows_of(slot)
             if registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, self.unique_id(row, slot))
         }
 

@@ -200,8 +200,7 @@ def _single(parser: Any, groups: Sequence[str], zone: tzinfo) -> Reading:
     if coerce_type is timestamp:
         return Reading(read_timestamp(groups[0], zone))
     value, unit = _value(parser.value_formats[0], groups[0])
-    rest = tuple(Entry(None, *_number_or_text(group)) for group in groups[1:])
-    return Reading(value, unit, None, rest)
+    return Reading(value, unit, None, _rows(groups[1:]))
 
 
 def _timed(parser: Any, groups: Sequence[str], zone: tzinfo) -> Reading:
@@ -235,9 +234,7 @@ def _log(parser: Any, groups: Sequence[str], zone: tzinfo) -> Reading:
         for time, duration in zip(groups[2::2], groups[3::2], strict=False)
         if not duration.startswith(_NO_DURATION)
     ]
-    entries.sort(key=lambda entry: entry.time or datetime.min.replace(tzinfo=UTC))
-    last = entries[-1] if entries else Entry(None, None, None)
-    return Reading(last.value, last.unit, last.time, tuple(entries))
+    return _latest(entries)
 
 
 def _peaks(parser: Any, groups: Sequence[str], zone: tzinfo) -> Reading:
@@ -248,13 +245,16 @@ def _peaks(parser: Any, groups: Sequence[str], zone: tzinfo) -> Reading:
     """
     if not groups[0].isdigit() or len(groups[0]) > 2:
         time = read_timestamp(groups[0], zone)
-        return Reading(
-            None, None, time, tuple(Entry(time, *_number_or_text(g)) for g in groups[1:])
-        )
+        return Reading(None, None, time, _rows(groups[1:], time))
     entries = [
         Entry(read_timestamp(month, zone), *_number_or_text(demand), read_timestamp(moment, zone))
         for month, moment, demand in zip(groups[3::3], groups[4::3], groups[5::3], strict=False)
     ]
+    return _latest(entries)
+
+
+def _latest(entries: list[Entry]) -> Reading:
+    """Return the reading of the row that is about the latest moment, with all rows."""
     entries.sort(key=lambda entry: entry.time or datetime.min.replace(tzinfo=UTC))
     last = entries[-1] if entries else Entry(None, None, None)
     return Reading(last.value, last.unit, last.time, tuple(entries))
@@ -268,9 +268,13 @@ _FORMS: Final[dict[type, Callable[[Any, Sequence[str], tzinfo], Reading]]] = {
 }
 
 
+def _rows(groups: Sequence[str], time: datetime | None = None) -> tuple[Entry, ...]:
+    return tuple(Entry(time, *_number_or_text(group)) for group in groups)
+
+
 def _unknown(groups: Sequence[str]) -> Reading:
     value, unit = _number_or_text(groups[0])
-    return Reading(value, unit, None, tuple(Entry(None, *_number_or_text(g)) for g in groups[1:]))
+    return Reading(value, unit, None, _rows(groups[1:]))
 
 
 def _value(value_parser: Any, group: str) -> tuple[Value, str | None]:

@@ -122,8 +122,8 @@ class LineReader:
         obis = f"{reference[3]}.{reference[4]}"
         mbus = medium == 0 and channel > 0
         known = self._version.mbus if mbus else self._version.electricity
-        line = known.get(obis) or (OTHERS.mbus if mbus else OTHERS.electricity).get(obis)
-        read = reader_of(line.parser if line else None, self._zone)
+        parser = known.get(obis) or (OTHERS.mbus if mbus else OTHERS.electricity).get(obis)
+        read = reader_of(parser, self._zone)
         if obis.startswith(MESSAGES):
             read = read_message
         if mbus and obis in MBUS_READINGS:
@@ -131,7 +131,7 @@ class LineReader:
         if mbus and obis == RELAY:
             mbus, obis = False, f"{channel}:{RELAY}"
         key = ReadingKey(ELECTRICITY, obis)
-        return _Form(reference[0], channel if mbus else 0, key, line is not None, read)
+        return _Form(reference[0], channel if mbus else 0, key, parser is not None, read)
 
     def _unreadable(self, form: _Form | None, raw: bytes, reason: str) -> Line:
         """Say once for each line that it can't be read."""

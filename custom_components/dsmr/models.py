@@ -261,5 +261,5 @@ class Counters:
     dropped: int = 0
     connections: int = 0
     errors: int = 0
-    last_cause: str = field(default="")
+    last_cause: str = ""
     odd_lines: dict[str, OddLine] = field(default_factory=dict)

@@ -165,7 +165,7 @@ class P1Port:
     async def remember(self) -> None:
         """Remember for the next start which meters are there, and how they send."""
         reader = self.reader
-        await self.roster.save(reader.version, reader.serial, reader.pauses.patience)
+        await self.roster.save(self._hass, reader.version, reader.serial, reader.pauses.patience)
 
     async def stop(self) -> None:
         """End the tasks and return when the port is closed."""

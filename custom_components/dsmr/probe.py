@@ -85,23 +85,23 @@ class Found:
     Attributes:
         version: the kind of meter.
         telegram: the telegram.
-        line: how the serial line was set, where it is one.
+        serial: how the serial line was set, where it is one.
         at: when it came, in seconds of the event loop's clock.
     """
 
     version: Version
     telegram: Telegram
-    line: SerialSettings
+    serial: SerialSettings
     at: float
 
     @property
-    def serial(self) -> str | None:
+    def identifier(self) -> str | None:
         """The identifier of the electricity meter as it sends it, or None where it sends none."""
         reading = self._electricity(_IDENTIFIERS.get(self.version.key, _IDENTIFIER))
         return str(reading.value) if reading and reading.value else None
 
     @property
-    def gas_serial(self) -> str | None:
+    def gas_identifier(self) -> str | None:
         """The identifier of the first gas meter, or None where there is none."""
         meters = self.telegram.contents.meters
         gas = [meter.identifier for meter in meters if meter.type is MBusType.GAS]
@@ -110,7 +110,7 @@ class Found:
     @property
     def title(self) -> str:
         """What the meter is called where it is listed among other integrations."""
-        maker = described(self.serial or "", self.telegram.header).get("manufacturer")
+        maker = described(self.identifier or "", self.telegram.header).get("manufacturer")
         return f"{maker} · {self.version.label}" if maker else self.version.label
 
     def entry_data(self, connection: Connection) -> dict[str, Any]:
@@ -123,8 +123,8 @@ class Found:
             CONF_PORT: connection.url,
             CONF_DSMR_VERSION: self.version.key,
             CONF_PROTOCOL: RFXTRX_DSMR_PROTOCOL if connection.rfxtrx else DSMR_PROTOCOL,
-            CONF_SERIAL_ID: self.serial,
-            CONF_SERIAL_ID_GAS: self.gas_serial,
+            CONF_SERIAL_ID: self.identifier,
+            CONF_SERIAL_ID_GAS: self.gas_identifier,
         }
         if connection.keys:
             said[CONF_ENCRYPTION_KEY] = connection.keys.encryption.hex()
@@ -134,7 +134,7 @@ class Found:
 
     def described(self) -> dict[str, str]:
         """Return what a person may recognise the meter by, a word for each placeholder."""
-        meter = described(self.serial or "", self.telegram.header)
+        meter = described(self.identifier or "", self.telegram.header)
         words = {
             "meter": " ".join(filter(None, (meter.get("manufacturer"), meter.get("model")))),
             "serial": meter.get("serial_number"),

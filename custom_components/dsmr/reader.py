@@ -111,10 +111,6 @@ class _Fruitless:
     damaged: bool = False
     sealed: bool = False
 
-    def forget(self) -> None:
-        """Begin anew."""
-        self.bytes = self.damaged = self.sealed = False
-
 
 class Reader:
     """Keeps a P1 port open and puts what happens there on a queue.
@@ -232,7 +228,7 @@ class Reader:
             self._is_shown = came and self._is_unsteady and self.cause is Cause.LOST
             if not self._is_shown:
                 self._tell(Disconnected())
-            self._fruitless.forget()
+            self._fruitless = _Fruitless()
             if came:
                 is_short = loop.time() - self._opened_at < STEADY
                 self._short = self._short + 1 if is_short else 0
@@ -480,7 +476,7 @@ class Reader:
         self.cause = self.looks_like = None
         self._has_searched = False
         self._refused = 0
-        self._fruitless.forget()
+        self._fruitless = _Fruitless()
         self.pauses.end()
         self.telegram_at = self._waiting_since = self._doubt_since = now
         self.telegram_time = datetime.now(UTC)

@@ -47,6 +47,7 @@ class Register:
     def __init__(self) -> None:
         """Believe the first reading."""
         self._believed: Reading | None = None
+        self._value = Decimal()
         self._at = 0.0
         self._doubt: _Doubt | None = None
 
@@ -66,24 +67,23 @@ class Register:
             return reading
         if (
             believed is None
-            or self._is_plausible(believed, reading, now)
+            or self._is_plausible(believed, reading, value - self._value, now)
             or self._persists(value, now)
         ):
-            self._believed, self._doubt = reading, None
+            self._believed, self._value, self._doubt = reading, value, None
             return reading
         return believed
 
-    def _is_plausible(self, believed: Reading, reading: Reading, now: float) -> bool:
-        before, after = believed.value, reading.value
-        if not isinstance(before, Decimal) or not isinstance(after, Decimal):
-            return True
+    def _is_plausible(
+        self, believed: Reading, reading: Reading, counted: Decimal, now: float
+    ) -> bool:
         if reading.unit != believed.unit:
             return False
         elapsed = now - self._at
         if reading.time and believed.time:
             elapsed = max(elapsed, (reading.time - believed.time).total_seconds())
         most = MOST_PER_HOUR.get(reading.unit, 0) * Decimal(elapsed) / 3600 + _SLACK
-        return 0 <= after - before <= most
+        return 0 <= counted <= most
 
     def _persists(self, value: Decimal, now: float) -> bool:
         """Return whether doubted values have come for long enough, or one that counts on often."""

@@ -9,7 +9,12 @@ from homeassistant.helpers.storage import Store
 
 from .const import DOMAIN
 from .derivation import derivable
-from .descriptions import DIAGNOSTIC_LINES, SENSORS, DSMRSensorDescription
+from .descriptions import (
+    DIAGNOSTIC_LINES,
+    SENSORS,
+    DSMRSensorDescription,
+    unknown_line,
+)
 from .models import ELECTRICITY, Contents, MBusMeter, MBusType
 from .obis import FLOW, MBUS_READING, MBUS_READINGS
 from .versions import VERSIONS, SerialSettings, Version
@@ -61,7 +66,6 @@ class Roster:
     patience: float = 0.0
     port: str = ""
     _heard: set[str] = field(default_factory=set, repr=False)
-    _store: Store[dict[str, Any]] | None = field(default=None, repr=False)
 
     @classmethod
     async def load(
@@ -76,8 +80,7 @@ class Roster:
             presume: whether all that the version may send is presumed until telegrams have come;
                 otherwise nothing is.
         """
-        store = _store(hass, port_id)
-        stored = await store.async_load()
+        stored = await _store(hass, port_id).async_load()
         if stored is not None and stored["version"] == version.key:
             slots = [
                 Slot(MBusType(type_), number, identity, set(lines))
@@ -91,14 +94,13 @@ class Roster:
                 serial=SerialSettings.of(stored["serial"]),
                 patience=stored["patience"],
                 port=stored["port"],
-                _store=store,
             )
         if not presume:
-            return cls(port_id, set(), [], learnt=True, _store=store)
+            return cls(port_id, set(), [], learnt=True)
         lines = set(version.electricity)
         gas = any(reading in version.mbus for reading in MBUS_READINGS)
         slots = [Slot(MBusType.GAS, 1, "", {MBUS_READING, FLOW})] if gas else []
-        return cls(port_id, lines | derivable(lines), slots, _store=store)
+        return cls(port_id, lines | derivable(lines), slots)
 
     @staticmethod
     async def version(hass: HomeAssistant, port_id: str) -> Version | None:
@@ -125,22 +127,21 @@ class Roster:
         """Remember a P1 port no longer."""
         await _store(hass, port_id).async_remove()
 
-    async def save(self, version: Version, serial: SerialSettings, patience: float) -> None:
+    async def save(
+        self, hass: HomeAssistant, version: Version, serial: SerialSettings, patience: float
+    ) -> None:
         """Remember it for the next start, with the version and how the meters send."""
         self.serial, self.patience = serial, patience
-        if self._store is not None:
-            await self._store.async_save(
-                {
-                    "version": version.key,
-                    "port": self.port,
-                    "serial": list(serial.stored),
-                    "patience": patience,
-                    "lines": sorted(self.lines),
-                    "slots": [
-                        [int(s.type), s.number, s.identity, sorted(s.lines)] for s in self.slots
-                    ],
-                }
-            )
+        await _store(hass, self.port_id).async_save(
+            {
+                "version": version.key,
+                "port": self.port,
+                "serial": list(serial.stored),
+                "patience": patience,
+                "lines": sorted(self.lines),
+                "slots": [[int(s.type), s.number, s.identity, sorted(s.lines)] for s in self.slots],
+            }
+        )
 
     def take(self, contents: Contents) -> bool:
         """Take in what a telegram holds, and return whether a line or a meter is new."""
@@ -180,20 +181,25 @@ class Roster:
         self.slots = [slot for slot in self.slots if slot.identity]
         return presumed
 
-    def electricity(self) -> list[DSMRSensorDescription]:
-        """Return the rows for the electricity meter."""
-        return [d for d in SENSORS if not d.mbus and d.obis in self.lines]
-
-    def of_slot(self, slot: Slot) -> list[DSMRSensorDescription]:
-        """Return the rows for an M-Bus meter."""
-        return [d for d in SENSORS if slot.type in d.mbus and d.obis in slot.lines]
-
-    def unknown(self, slot: Slot | None = None) -> set[str]:
-        """Return the lines of a meter for which there is no row; without a slot, electricity's."""
-        rows = self.electricity() if slot is None else self.of_slot(slot)
+    def rows(self, slot: Slot | None) -> list[DSMRSensorDescription]:
+        """Return the rows for what a meter sends; without a slot, the electricity meter."""
         lines = self.lines if slot is None else slot.lines
-        unknown = lines - {row.obis for row in rows} - {FLOW}
-        return {line for line in unknown if line.rpartition(":")[2] not in DIAGNOSTIC_LINES}
+        return [row for row in rows_of(slot) if row.obis in lines]
+
+    def unknown(self, slot: Slot | None) -> list[DSMRSensorDescription]:
+        """Return rows for those of its lines that have none in the table."""
+        lines = self.lines if slot is None else slot.lines
+        unknown = lines - {row.obis for row in self.rows(slot)} - {FLOW}
+        return [
+            unknown_line(line, slot.type if slot else None)
+            for line in sorted(unknown)
+            if line.rpartition(":")[2] not in DIAGNOSTIC_LINES
+        ]
+
+
+def rows_of(slot: Slot | None) -> list[DSMRSensorDescription]:
+    """Return all rows that a meter in a slot may have; without a slot, the electricity meter."""
+    return [row for row in SENSORS if (slot.type in row.mbus if slot else not row.mbus)]
 
 
 def is_known(obis: str) -> bool:

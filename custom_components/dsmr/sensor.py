@@ -37,7 +37,7 @@ from .const import (
     DOMAIN,
     LOGGER,
 )
-from .descriptions import DSMRSensorDescription, Shows, unknown_line
+from .descriptions import DSMRSensorDescription, Shows
 from .entity import DSMREntity, EntryIdentity, Identity, YamlIdentity
 from .models import Connection, Contents, Entry, Keys, Reading
 from .port import YAML_PORTS, DsmrConfigEntry, P1Port
@@ -216,15 +216,9 @@ class Sensors:
                 sensor.follow()
 
     def _expected(self) -> Iterator[DSMRSensor]:
-        for description in self._roster.electricity():
-            yield DSMRSensor(self._dsmr, self._identity, description)
-        for obis in sorted(self._roster.unknown()):
-            yield DSMRSensor(self._dsmr, self._identity, unknown_line(obis))
-        for slot in self._roster.slots:
-            for description in self._roster.of_slot(slot):
-                yield DSMRSensor(self._dsmr, self._identity, description, slot)
-            for obis in sorted(self._roster.unknown(slot)):
-                yield DSMRSensor(self._dsmr, self._identity, unknown_line(obis, slot.type), slot)
+        for slot in (None, *self._roster.slots):
+            for row in (*self._roster.rows(slot), *self._roster.unknown(slot)):
+                yield DSMRSensor(self._dsmr, self._identity, row, slot)
 
     def _keep_ids(self) -> None:
         """Let the sensors and the device of a meter that was replaced pass to the one in its slot.
@@ -342,9 +336,8 @@ class DSMRSensor(DSMREntity, SensorEntity):
                 return _tariff(self._identity.tariffs, reading)
             case Shows.SWITCH:
                 return _SWITCH.get(str(reading.value))
-            case Shows.VALVE:
+            case _:
                 return _VALVE.get(str(reading.value))
-        return None
 
     def _rounded(self, value: Any) -> Any:
         if isinstance(value, Decimal):

@@ -16,14 +16,14 @@ from .const import (
     DEFAULT_PRECISION,
     DOMAIN,
 )
-from .descriptions import SENSORS, DSMRSensorDescription, unknown_line
+from .descriptions import DSMRSensorDescription
 from .entity import EntryIdentity, YamlIdentity
 from .migration import rename
 from .models import Connection
 from .port import YAML_PORTS, DsmrConfigEntry, P1Port, connection_of, line_of, ports_at
 from .prefixes import YAML_UNIQUE_IDS
 from .probe import Found
-from .roster import Roster, Slot
+from .roster import Roster, Slot, rows_of
 
 IMPORTED: Final[HassKey[dict[str, str]]] = HassKey(f"{DOMAIN}_imported")
 """By the port of an entry that is about to be set up: the port id of configuration.yaml whose
@@ -162,9 +162,6 @@ def _all(roster: Roster) -> Iterator[tuple[DSMRSensorDescription, Slot | None]]:
     """Yield all that may be an entity of a port."""
     yield CONNECTION, None
     yield LAST_TELEGRAM, None
-    for place in (None, *roster.slots):
-        for description in SENSORS:
-            if place.type in description.mbus if place else not description.mbus:
-                yield description, place
-        for obis in roster.unknown(place):
-            yield unknown_line(obis, place.type if place else None), place
+    for slot in (None, *roster.slots):
+        for row in (*rows_of(slot), *roster.unknown(slot)):
+            yield row, slot

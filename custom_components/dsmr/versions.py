@@ -52,14 +52,6 @@ SERIAL_115200_7E1: Final = SerialSettings(115200, 7, Parity.EVEN)
 SERIAL_115200_8N1: Final = SerialSettings(115200, 8, Parity.NONE)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What dsmr_parser knows of one line of a telegram."""
-
-    name: str
-    parser: Any
-
-
 LOW_IS_1: Final[tuple[Tariff, ...]] = ("low", "normal", "tariff_3", "tariff_4")
 LOW_IS_2: Final[tuple[Tariff, ...]] = ("normal", "low", "tariff_3", "tariff_4")
 
@@ -101,31 +93,28 @@ class Version:
         return bytes.fromhex(key) if key else None
 
     @cached_property
-    def electricity(self) -> Mapping[str, Line]:
-        """The lines of the electricity meter, by the value groups C.D.E."""
+    def electricity(self) -> Mapping[str, Any]:
+        """dsmr_parser's parsers of the electricity meter's lines, by the value groups C.D.E."""
         return {
-            obis: line
-            for channel, obis, line in self._lines()
+            obis: parser
+            for channel, obis, parser in self._lines()
             # C = 24 is the M-Bus, also where the specification leaves the channel open.
             if channel != "[1-9]" and not obis.startswith("24.")
         }
 
     @cached_property
-    def mbus(self) -> Mapping[str, Line]:
-        """The lines of the meters behind it, by the value groups C.D.E."""
-        return {obis: line for channel, obis, line in self._lines() if channel in ("[1-9]", r"\d")}
+    def mbus(self) -> Mapping[str, Any]:
+        """Those for the lines of the meters behind it, by the value groups C.D.E."""
+        return {obis: p for channel, obis, p in self._lines() if channel in ("[1-9]", r"\d")}
 
-    def _lines(self) -> Iterator[tuple[str, str, Line]]:
+    def _lines(self) -> Iterator[tuple[str, str, Any]]:
         for line in self.specification["objects"]:
             pattern = _PATTERN.match(line["obis_reference"])
             if pattern is None:
                 raise ValueError(f"dsmr_parser's {line['value_name']} has a pattern of a new form")
             for e in [pattern["e"]] if pattern["e"].isdigit() else pattern["e"][1:-1]:
-                yield (
-                    pattern["channel"],
-                    f"{pattern['c']}.{pattern['d']}.{e}",
-                    Line(line["value_name"], line["value_parser"]),
-                )
+                obis = f"{pattern['c']}.{pattern['d']}.{e}"
+                yield pattern["channel"], obis, line["value_parser"]
 
 
 VERSIONS: Final[Mapping[str, Version]] = {
