@@ -1,6 +1,8 @@
 """Every meter, every value: all sensors of each model, as a snapshot to be read by a person."""
 
+from datetime import UTC, datetime
 from typing import Any, Final
+from unittest.mock import Mock
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
@@ -8,6 +10,7 @@ from homeassistant.helpers.entity import Entity
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from custom_components.dsmr import reader
 from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.versions import VERSIONS
 
@@ -49,10 +52,13 @@ async def test_all_that_a_meter_says_is_shown(
     hass_storage: dict[str, Any],
     entity_registry: er.EntityRegistry,
     disabled: set[str],
+    monkeypatch: pytest.MonkeyPatch,
     snapshot: SnapshotAssertion,
     model: str,
     version: str,
 ) -> None:
+    received = datetime(2026, 11, 26, 12, tzinfo=UTC)
+    monkeypatch.setattr(reader, "datetime", Mock(now=Mock(return_value=received)))
     at: dict[str, Any] = {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": version}
     telegram = telegram_of(model)
     if VERSIONS[version].encrypted:
