@@ -13,7 +13,7 @@ from homeassistant.core import HomeAssistant
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from custom_components.dsmr.decryption import Decryption, DecryptionError, read_key
+from custom_components.dsmr.decryption import DamagedError, Decryption, DecryptionError, read_key
 from custom_components.dsmr.framing import LIMIT, EncryptedFramer
 from custom_components.dsmr.models import Cause, Connection, Keys
 from custom_components.dsmr.port import YAML_PORTS
@@ -233,7 +233,7 @@ def test_without_an_authentication_key_a_telegram_is_read_all_the_same() -> None
 def test_the_published_authentication_key_is_held_to_where_it_is_the_meters() -> None:
     decryption = Decryption(Keys(KEY), PUBLISHED)
     decryption.decrypt(FRAMES[0])
-    with pytest.raises(DecryptionError, match="the authentication key does not fit"):
+    with pytest.raises(DamagedError):
         decryption.decrypt(encrypted(SMARTY, KEY, AUTHENTICATION_KEY))
 
 
@@ -336,6 +336,21 @@ def test_damaged_frames_cost_themselves_and_are_counted(line: Line) -> None:
             assert reading.counters.decryption_failures == 1
             assert reading.counters.checksum_failures == 1
             assert reading.cause() is None
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from .* .the telegrams are damaged")
+@pytest.mark.parametrize("key", [None, PUBLISHED], ids=["published", "the owner's"])
+def test_damage_is_no_wrong_key_where_that_has_fitted_before(line: Line, key: bytes | None) -> None:
+    async def test() -> None:
+        async with Reading("MSn", keys=Keys(KEY, key)) as reading:
+            line.send(FRAMES[0])
+            for frame in 2 * FRAMES[1:]:
+                line.send(frame[:200] + b"\0\0" + frame[202:])
+            assert reading.cause() is None
+            await passed(36)
+            assert reading.cause() is Cause.CHECKSUM
 
     run(test())
 

@@ -25,6 +25,10 @@ class DecryptionError(ValueError):
     """A frame can't be decrypted. Of the keys nothing is said."""
 
 
+class DamagedError(DecryptionError):
+    """A frame was damaged on the way: the keys have fitted others."""
+
+
 def read_key(text: str) -> bytes:
     """Return a key of 16 bytes.
 
@@ -61,6 +65,7 @@ class Decryption:
         self._encryption = AES128(keys.encryption)
         self._authentication = keys.authentication or published or b""
         self._must_verify = keys.authentication is not None
+        self._has_verified = False
 
     def decrypt(self, frame: bytes) -> bytes:
         """Return the telegram in a frame.
@@ -70,6 +75,7 @@ class Decryption:
 
         Raises:
             DecryptionError: it was damaged on the way, or a key is not that of the meter.
+            DamagedError: it was damaged on the way.
         """
         header = ENCRYPTED_HEADER.match(frame)
         if header is None:
@@ -85,8 +91,10 @@ class Decryption:
         except InvalidTag:
             if not telegram.startswith(b"/"):
                 raise DecryptionError("the encryption key does not fit") from None
+            if self._has_verified:
+                raise DamagedError("its tag is not the one that belongs to it") from None
             if self._must_verify:
                 raise DecryptionError("the authentication key does not fit") from None
         else:
-            self._must_verify = True
+            self._has_verified = True
         return telegram

@@ -15,7 +15,7 @@ from serialx import SerialException, UnsupportedSetting, create_serial_connectio
 from . import esphome, rfc2217
 from .causes import WORDS, cause_of
 from .const import LOGGER
-from .decryption import Decryption, DecryptionError
+from .decryption import DamagedError, Decryption, DecryptionError
 from .detection import Search, is_served, recognise
 from .framing import EncryptedFramer, Framer, RFXtrxPackets
 from .models import (
@@ -408,7 +408,7 @@ class Reader:
         except DecryptionError as error:
             self.counters.decryption_failures += 1
             self._fruitless.damaged = True
-            self._refused += 1
+            self._refused += not isinstance(error, DamagedError)
             LOGGER.debug("A frame from %s is dropped: %s", self.connection.name, error)
             if self._refused == REFUSED:
                 self.cause = Cause.WRONG_KEY
