@@ -14,7 +14,7 @@ import pytest
 from custom_components.dsmr.detection import _LINE, RULES, TURN, recognise
 from custom_components.dsmr.models import Cause, Connection, Keys
 from custom_components.dsmr.port import YAML_PORTS
-from custom_components.dsmr.probe import ProbeError, probe
+from custom_components.dsmr.probe import LOSSES, ProbeError, probe
 from custom_components.dsmr.reader import DOUBT, SERVER_PATIENCE
 from custom_components.dsmr.versions import (
     OTHERS,
@@ -237,6 +237,37 @@ def test_who_adds_a_gateway_that_sends_once_a_minute_need_not_try_again(
         assert found.version is VERSIONS["5"]
         # Its minutes may begin when somebody calls.
         assert len(line.opened) == 1
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from .*the connection was lost")
+@pytest.mark.logs("Telegrams come from .* again")
+def test_who_adds_a_gateway_that_hangs_up_at_first_need_not_try_again(line: Line) -> None:
+    async def test() -> None:
+        probing = asyncio.create_task(probe(Connection(URL, 30), None, UTC))
+        for _ in range(2):
+            await passed(0.1)
+            line.lose()
+            await passed(1)
+        line.send(AM550)
+        found = await probing
+        assert found.version is VERSIONS["5"]
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from .*the connection was lost")
+def test_who_adds_a_gateway_that_only_hangs_up_is_told_so(line: Line) -> None:
+    async def test() -> None:
+        probing = asyncio.create_task(probe(Connection(URL, 30), None, UTC))
+        for _ in range(LOSSES):
+            await passed(1)
+            line.lose()
+        with pytest.raises(ProbeError) as error:
+            await probing
+        assert error.value.cause is Cause.LOST
+        assert len(line.opened) == LOSSES
 
     run(test())
 

@@ -1,8 +1,12 @@
 """Over the network: from a gateway's TCP port to the states in Home Assistant."""
 
+import socket
+from typing import Any
+
 from homeassistant.core import HomeAssistant
 from homeassistant.loader import async_get_integration
 import pytest
+from pytest_socket import socket_allow_hosts
 
 from custom_components.dsmr.port import YAML_PORTS
 
@@ -50,6 +54,30 @@ async def test_a_dropped_connection_is_opened_again(hass: HomeAssistant, gateway
     await gateway.connected()
     gateway.send(AM550)
     await state_of(hass, "sensor.power_tariff", "low")
+
+
+async def test_a_gateway_is_read_at_whichever_address_its_name_has(
+    hass: HomeAssistant, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket_allow_hosts(["127.0.0.1", "127.0.0.2", "127.0.0.3"], allow_unix_socket=True)
+    ask = hass.loop.getaddrinfo
+
+    async def look_up(host: str, port: int, **rest: Any) -> list[Any]:
+        hosts = ["127.0.0.3", "127.0.0.2", "127.0.0.1"] if host == "meter.home" else [host]
+        return [found for host in hosts for found in await ask(host, port, **rest)]
+
+    monkeypatch.setattr(hass.loop, "getaddrinfo", look_up)
+    monkeypatch.setattr("custom_components.dsmr.reader.CONNECT_TIMEOUT", 0.5)
+    with socket.socket() as deaf, socket.socket() as waiting:
+        # Nobody is at the first one; at the second one the queue is full, and who calls hears
+        # nothing.
+        deaf.bind(("127.0.0.2", gateway.port))
+        deaf.listen(0)
+        waiting.connect(deaf.getsockname())
+        await set_up(hass, {"host": "meter.home", "port": gateway.port, "dsmr_version": 5})
+        await gateway.connected()
+        gateway.send(AM550)
+        await state_of(hass, "sensor.power_tariff", "low")
 
 
 @pytest.mark.logs(LOST)

@@ -14,8 +14,10 @@ from typing import Any, Self, override
 import pytest
 from serialx import SerialException
 
+from custom_components.dsmr.addresses import addressed
 from custom_components.dsmr.models import (
     ELECTRICITY,
+    Cause,
     Connection,
     Counters,
     Disconnected,
@@ -392,21 +394,22 @@ def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_from_its_first_
 
 @pytest.mark.logs(LOST + "no telegram for")
 @pytest.mark.logs(BACK)
-def test_a_gateway_that_sends_a_minute_after_each_call_is_read(line: Line) -> None:
+@pytest.mark.parametrize("interval", [15, 30, 60])
+def test_a_gateway_that_counts_its_seconds_from_each_call_is_read(
+    line: Line, interval: int
+) -> None:
     async def test() -> None:
         async with Reading() as reading:
-            calls = 0
-            while not reading.counters.telegrams:
-                while len(line.opened) == calls:
-                    await passed(1)
-                calls = len(line.opened)
-                for _ in range(60):
-                    await passed(1)
-                    if len(line.opened) > calls:
-                        break
-                else:
+            called_at = 0.0
+            while now() < 600:
+                await passed(1)
+                if line.opened[-1] > called_at:
+                    called_at = line.opened[-1]
+                elif now() - called_at > interval:
+                    called_at += interval
                     line.send(AM550)
-            assert now() < 300
+            assert reading.counters.telegrams > 300 / interval
+            assert line.opened[-1] < 300
 
     run(test())
 
@@ -1125,13 +1128,72 @@ def test_a_url_that_makes_no_sense_has_a_name_that_gives_nothing_away(url: str) 
     assert SECRET not in Connection(url, 30).name
 
 
-@pytest.mark.logs("No telegrams from")
-def test_a_url_that_makes_no_sense_does_not_end_the_reading(line: Line) -> None:
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
+def test_a_gateway_that_hangs_up_after_a_silence_is_not_said_to_be_out_of_reach(
+    line: Line,
+) -> None:
     async def test() -> None:
-        line.fault = OSError("no such host")
-        async with Reading(url="socket://[::1:2001"):
-            await passed(1)
-            assert len(line.opened) > 1
+        async with Reading() as reading:
+            await hands_out_and_hangs_up(line, SHORT)
+            line.send(AM550)
+            # What is shown is too old when the line would be opened next.
+            await passed(SHORTEST_SILENCE - 1)
+            reading.events()
+            line.lose()
+            await passed(PAUSES[-1])
+            assert Disconnected() in reading.events()
+            assert reading.reader.cause is Cause.LOST
+
+    run(test())
+
+
+def test_a_name_server_may_take_longer_than_a_host(line: Line) -> None:
+    async def test() -> None:
+        async def look_up(host: str, port: int, **_: Any) -> list[Any]:
+            await asyncio.sleep(5)
+            return [(None, None, None, "", ("192.0.2.1", port))]
+
+        asyncio.get_running_loop().getaddrinfo = look_up  # type: ignore[assignment,method-assign]
+        async with Reading(url="socket://meter.home:2001") as reading:
+            await passed(5)
+            line.send(AM550)
+            assert reading.counters.telegrams == 1
+            assert line.opened == [5]
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("rfc2217://me:secret@home:2217?a=b", "rfc2217://me:secret@192.0.2.1:2217?a=b"),
+        ("socket://home", "socket://192.0.2.1"),
+        ("TCP://home6:1", "tcp://[fe80::1%eth0]:1"),
+        ("socket://[2001:db8::1]:1", "socket://[2001:db8::1]:1"),
+        ("esphome://home:6053/?key=a", "esphome://home:6053/?key=a"),
+        ("/dev/ttyUSB0", "/dev/ttyUSB0"),
+    ],
+)
+def test_a_host_is_called_by_its_address(url: str, expected: str) -> None:
+    async def test() -> None:
+        async def look_up(host: str, port: int, **_: Any) -> list[Any]:
+            found = {"home": ("192.0.2.1", port), "home6": ("fe80::1%eth0", port, 0, 2)}
+            return 2 * [(None, None, None, "", found[host])]
+
+        asyncio.get_running_loop().getaddrinfo = look_up  # type: ignore[assignment,method-assign]
+        assert await addressed(url) == [expected]
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from .* .there is no such port")
+def test_a_url_that_makes_no_sense_does_not_end_the_reading() -> None:
+    async def test() -> None:
+        async with Reading(url="socket://[::1:2001") as reading:
+            for _ in range(2):
+                await passed(1)
+                assert Disconnected() in reading.events()
 
     run(test())
 

@@ -329,7 +329,7 @@ async def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_after_the
 async def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_after_it_was_added(
     hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line, lines = Line("socket://gateway:2001"), Lines()
+    line, lines = Line("socket://192.0.2.1:2001"), Lines()
     lines.add(line)
     monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", lines.open)
     said: list[str] = []

@@ -69,6 +69,11 @@ class Pauses:
             self._gaps.append(pause)
         self.has_begun = True
 
+    @property
+    def is_known(self) -> bool:
+        """Whether any pause has taught for how long the meter may be silent."""
+        return bool(self.patience or self._gaps)
+
     def allowed(self, interval: float) -> float:
         """Return for how many seconds the meter may be silent, of a version that sends so often."""
         least, known = least_patience(interval), len(self._gaps)

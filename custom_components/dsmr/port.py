@@ -17,6 +17,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 from homeassistant.util.network import is_ipv6_address
 
+from .addresses import SERVERS
 from .const import (
     CONF_AUTHENTICATION_KEY,
     CONF_ENCRYPTION_KEY,
@@ -39,8 +40,6 @@ YAML_PORTS: Final[HassKey[dict[str, P1Port]]] = HassKey(f"{DOMAIN}_yaml")
 """The P1 ports that configuration.yaml set up, by what begins their unique ids."""
 _PORTS: Final[HassKey[list[P1Port]]] = HassKey(f"{DOMAIN}_ports")
 """All that are read or are to be: of those at one line, the first has it."""
-# Behind each TCP port of such a server is one line, whichever protocol it is spoken to in.
-_SERVERS: Final = ("rfc2217", "socket", "tcp")
 
 
 def connection_of(entry_data: Mapping[str, Any], title: str = "") -> Connection:
@@ -67,7 +66,8 @@ def socket_url(host: str, port: str) -> str:
 async def line_of(hass: HomeAssistant, url: str) -> str:
     """Return what is the same for all names of the line at a port."""
     parts = urlsplit(url)
-    if parts.scheme in _SERVERS:
+    if parts.scheme in SERVERS:
+        # Behind a TCP port is one line, whichever protocol it is spoken to in.
         return parts.netloc.rpartition("@")[2].lower()
     if parts.scheme:
         return url

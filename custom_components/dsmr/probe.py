@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import tzinfo
 from decimal import Decimal
+import itertools
 import re
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -53,6 +54,8 @@ _IDENTIFIERS: Final = {
     "Q3D": "0.0.0",
     "ISKRA_IE": "96.1.0",
 }
+LOSSES: Final = 3
+"""How often the other side may hang up: some let the one go who called before."""
 _NOTHING: Final = "-"
 _BEHIND: Final = {
     "gas": (MBusType.GAS,),
@@ -215,13 +218,14 @@ async def probe(connection: Connection, version: Version | None, zone: tzinfo) -
     queue: deque[Event] = deque(maxlen=QUEUE_SIZE)
     loop = asyncio.get_running_loop()
     found: asyncio.Future[Found] = loop.create_future()
+    losses = itertools.count(1)
 
     def drain() -> None:
         while queue and not found.done():
             match queue.popleft():
                 case TelegramReceived(telegram):
                     found.set_result(Found(reader.version, telegram, reader.serial, loop.time()))
-                case Disconnected():
+                case Disconnected() if reader.cause is not Cause.LOST or next(losses) == LOSSES:
                     found.set_exception(ProbeError(_cause(reader), reader.looks_like))
 
     reader = Reader(

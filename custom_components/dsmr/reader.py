@@ -10,9 +10,15 @@ import errno
 from math import inf
 from typing import override
 
-from serialx import SerialException, UnsupportedSetting, create_serial_connection
+from serialx import (
+    BaseSerialTransport,
+    SerialException,
+    UnsupportedSetting,
+    create_serial_connection,
+)
 
 from . import esphome, rfc2217
+from .addresses import addressed
 from .causes import WORDS, cause_of
 from .const import LOGGER
 from .decryption import DamagedError, Decryption, DecryptionError
@@ -40,7 +46,8 @@ FIRST_RETRY = 0.25
 LONGEST_RETRY = 2.0
 """Seconds between two attempts: a meter that is back is read within three."""
 CONNECT_TIMEOUT = 3.5
-"""Seconds for a host to answer: its first three packets go out at 0, 1 and 3 s (RFC 6298)."""
+"""Seconds for a host to answer at one of its addresses: the first three packets go out at 0, 1 and
+3 s (RFC 6298)."""
 OPEN_TIMEOUT = 15.0
 """Seconds for everything else that opening may do, such as the handshake of a serial proxy."""
 CLOSE_TIMEOUT = 0.5
@@ -48,7 +55,7 @@ CLOSE_TIMEOUT = 0.5
 entities nor who stops the reading should wait for it."""
 SERVER_PATIENCE = 65.0
 """Seconds for the first byte from a server: some pass on a telegram a minute."""
-STEADY = 60.0
+STEADY = 600.0
 """Seconds after which a connection with telegrams is no short one."""
 SHORT = 3
 """Short ones in a row, after which the other side keeps hanging up."""
@@ -254,21 +261,13 @@ class Reader:
         self.holder = await self.held_by()
         if self.holder:
             raise HeldError(f"{self.holder} has the port")
+        if self._open_timeout <= 0:
+            raise ConnectionResetError(errno.ECONNRESET, "the other side keeps hanging up")
         self._serial = self._search.begin() if self._search else self.serial
         self._protocol = protocol = _Protocol(self)
         try:
             async with asyncio.timeout(self._open_timeout):
-                transport, _ = await create_serial_connection(
-                    loop,
-                    lambda: protocol,
-                    self.connection.url,
-                    baudrate=self._serial.baudrate,
-                    byte_size=self._serial.byte_size,
-                    parity=self._serial.parity,
-                    connect_timeout=CONNECT_TIMEOUT,
-                    transport_cls=rfc2217.transport_of(self.connection.url)
-                    or esphome.transport_of(self.connection.url),
-                )
+                transport = await self._open(protocol)
         except ValueError as reason:
             # The URL lacks something, or names a serial proxy that the ESPHome does not have.
             raise FileNotFoundError(errno.ENOENT, str(reason)) from reason
@@ -287,6 +286,27 @@ class Reader:
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await transport.wait_closed()
         raise error or ConnectionResetError("the other side closed the connection")
+
+    async def _open(self, protocol: _Protocol) -> BaseSerialTransport:
+        """Open the port, at the first address of its host that answers."""
+        failure = OSError()
+        for url in await addressed(self.connection.url):
+            try:
+                transport, _ = await create_serial_connection(
+                    asyncio.get_running_loop(),
+                    lambda: protocol,
+                    url,
+                    baudrate=self._serial.baudrate,
+                    byte_size=self._serial.byte_size,
+                    parity=self._serial.parity,
+                    connect_timeout=CONNECT_TIMEOUT,
+                    transport_cls=rfc2217.transport_of(url) or esphome.transport_of(url),
+                )
+            except OSError as error:
+                failure = error
+            else:
+                return transport
+        raise failure
 
     @property
     def _open_timeout(self) -> float:
@@ -325,13 +345,14 @@ class Reader:
         if self._search is not None and self._search.patience is not None:
             return self._search.patience
         allowed = self.pauses.allowed(self.version.interval)
-        if self.telegram_at is None and not self.pauses.patience and not self._fruitless.bytes:
+        has_come = self.telegram_at is not None and self.telegram_at >= self._opened_at
+        if not (has_come or self.pauses.is_known or self._fruitless.bytes):
             return max(allowed, self._first_patience)
         return allowed
 
     @property
     def _first_patience(self) -> float:
-        """The seconds for which a server may be silent of which nothing has been heard yet.
+        """The seconds for which a server may be silent that was called, of unknown pauses.
 
         It may pass on a telegram a minute, and count its minutes from when it is called. Nothing is
         shown, and so nothing for too long; but who waits for the meter may have a dead line.
