@@ -439,6 +439,54 @@ def test_what_comes_with_another_speed_than_the_given_version_has_is_told_once(l
 
 
 @pytest.mark.logs("No telegrams from")
+def test_a_meter_that_was_found_is_listened_to_with_its_own_settings_in_between(line: Line) -> None:
+    async def test() -> None:
+        async with Reading(None, url=DEVICE) as reading:
+            line.send(AM550)
+            assert reading.reader.version is VERSIONS["5"]
+            begun = now()
+            while now() - begun < 10 * (DOUBT + 3 * TURN):
+                line.send(b"noise\r\n")
+                await passed(1)
+            tried = [settings for _, settings in line.opened]
+            assert tried.count(SERIAL_9600_7E1) in (9, 10)
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from")
+def test_what_was_of_another_version_is_silent_when_nothing_comes_any_more(line: Line) -> None:
+    async def test() -> None:
+        async with Reading("5") as reading:
+            for _ in range(40):
+                line.send(ME382)
+                await passed(1)
+            assert reading.cause() is Cause.WRONG_VERSION
+            await passed(40)
+            assert reading.cause() is Cause.SILENT
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from")
+@pytest.mark.logs("Telegrams come from")
+def test_in_each_outage_other_settings_are_tried_once(line: Line) -> None:
+    async def test() -> None:
+        async with Reading("2.2", url=DEVICE) as reading:
+            for outages in (1, 2):
+                for _ in range(int(10 * DOUBT)):
+                    line.send(b"noise\r\n")
+                    await passed(1)
+                tried = [settings for _, settings in line.opened]
+                assert tried.count(SERIAL_115200_8N1) == outages
+                while reading.reader.cause is not None:
+                    line.send(sent(ME382, SERIAL_9600_7E1, line.settings))
+                    await passed(1)
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from")
 @pytest.mark.logs("Telegrams come from")
 def test_a_meter_of_the_given_version_with_other_settings_is_read(line: Line) -> None:
     async def test() -> None:

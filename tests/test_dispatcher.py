@@ -621,6 +621,22 @@ def test_who_was_unsubscribed_by_another_while_being_told_hears_no_more(told_by:
     run(test())
 
 
+def test_who_stops_asking_while_being_told_costs_nobody_else_anything() -> None:
+    async def test() -> None:
+        async with Dispatching() as port:
+            contents: list[Contents] = []
+            losses: list[None] = []
+            leave_contents = port.dsmr.listen_contents(lambda _: leave_contents())
+            leave_losses = port.dsmr.listen_loss(lambda _: leave_losses())
+            port.dsmr.listen_contents(contents.append)
+            port.dsmr.listen_loss(losses.append)
+            await port.send({ENERGY: "1"})
+            await port.disconnect()
+            assert (len(contents), len(losses)) == (1, 1)
+
+    run(test())
+
+
 def test_who_begins_to_listen_while_another_is_told_hears_at_once() -> None:
     async def test() -> None:
         async with Dispatching() as port:

@@ -1148,6 +1148,21 @@ def test_a_gateway_that_hangs_up_after_a_silence_is_not_said_to_be_out_of_reach(
     run(test())
 
 
+def test_pauses_that_are_about_the_same_are_remembered_once(line: Line) -> None:
+    async def test() -> None:
+        async with Reading("4") as reading:
+            remembered = 0
+            for telegram in range(60):
+                line.send(AM550)
+                remembered += reading.reader.learnt.is_set()
+                reading.reader.learnt.clear()
+                await passed(18 + telegram // 12)
+            assert remembered == 1
+            assert reading.reader.pauses.patience == SILENCE * 18
+
+    run(test())
+
+
 def test_a_name_server_may_take_longer_than_a_host(line: Line) -> None:
     async def test() -> None:
         async def look_up(host: str, port: int, **_: Any) -> list[Any]:

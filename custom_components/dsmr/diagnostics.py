@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from homeassistant.components.diagnostics import REDACTED
-from homeassistant.const import CONF_HOST, CONF_PORT
+from homeassistant.const import CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import DeviceEntry
 
@@ -90,7 +90,6 @@ async def async_get_device_diagnostics(
 
 def _entry(entry: DsmrConfigEntry) -> dict[str, Any]:
     data: dict[str, Any] = {**entry.data, CONF_PORT: entry.runtime_data.reader.connection.name}
-    data.pop(CONF_HOST, None)
     data |= dict.fromkeys(_KEYS & data.keys(), REDACTED)
     return {"data": data, "options": dict(entry.options)}
 
