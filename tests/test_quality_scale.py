@@ -123,11 +123,8 @@ def test_units_and_state_classes_are_those_of_the_device_class(
         assert description.state_class is unit is None
 
 
-def test_entities_have_names_of_their_own_and_listen_only_while_they_are_added() -> None:
-    source = (INTEGRATION / "entity.py").read_text()
-    assert "_attr_has_entity_name = True" in source
-    assert "_attr_should_poll = False" in source
-    for module in ("entity", "connection"):
+def test_entities_listen_only_while_they_are_added() -> None:
+    for module in ("entity", "connection", "sensor"):
         for node in ast.walk(MODULES[module]):
             if isinstance(node, ast.FunctionDef) and node.name == "__init__":
                 assert ".listen" not in ast.unparse(node)
@@ -164,12 +161,6 @@ def test_exceptions_for_people_have_translated_texts() -> None:
                 if name in ("ConfigEntryError", "ConfigEntryNotReady", "HomeAssistantError"):
                     [key] = [k.value for k in node.exc.keywords if k.arg == "translation_key"]
                     assert ast.literal_eval(key) in texts
-
-
-def test_what_an_entry_has_at_run_time_is_kept_with_it() -> None:
-    source = (INTEGRATION / "__init__.py").read_text()
-    assert "entry.runtime_data = " in source
-    assert "hass.data[DOMAIN]" not in "".join(p.read_text() for p in INTEGRATION.glob("*.py"))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What the sensors of a meter show."""
 
 from decimal import Decimal
+import itertools
 from typing import Any
 
 from homeassistant.components.sensor.const import (
@@ -281,10 +282,15 @@ async def test_gas_per_hour_goes_by_the_clock_of_the_gas_meter(
     )
     await gateway.connected()
 
+    telegrams = itertools.count(1)
+
     async def read(time: str, gas: str, expected: str) -> None:
-        gateway.send(edited(AM550, o0_1_24_2_1=f"({time})({gas}*m3)"))
-        await state_of(hass, "sensor.gas_consumption", str(float(gas)))
-        await state_of(hass, "sensor.hourly_gas_consumption", expected)
+        power = f"0.{next(telegrams):03}"
+        line = {"o0_1_24_2_1": f"({time})({gas}*m3)", "o1_0_1_7_0": f"(0{power}*kW)"}
+        gateway.send(edited(AM550, **line))
+        await state_of(hass, "sensor.power_consumption", power)
+        assert value_of(hass, "sensor.gas_consumption") == str(float(gas))
+        assert value_of(hass, "sensor.hourly_gas_consumption") == expected
 
     await read("261112070000W", "03160.400", "unknown")
     await read("261112070500W", "03160.500", "1.2")
