@@ -191,6 +191,21 @@ def held_after(work: Callable[[], None]) -> int:
     return after - before
 
 
+def test_lines_that_are_others_each_time_take_no_memory_where_there_is_no_checksum() -> None:
+    decoder = Decoder(VERSIONS["2.2"], UTC, Counters())
+    sent = telegram_of("iskra-me382")
+
+    def work() -> None:
+        for n in range(1, 2001):
+            # What came once is remembered when it comes again.
+            length = (n + 1) // 2
+            message = b"0-0:96.13.0(" + b"x" * length + b")"
+            decoder.decode(sent.replace(b"0-0:96.13.0()", message), 10.0 * n)
+
+    decoder.decode(sent, 0)
+    assert held_after(work) < 80_000
+
+
 def test_a_log_of_power_failures_in_each_telegram_takes_no_memory() -> None:
     decoder = Decoder(VERSIONS["5"], UTC, Counters())
     logs = [

@@ -499,6 +499,56 @@ def test_a_line_that_ran_into_the_next_one_where_bytes_were_lost_is_unknown() ->
     assert meter.counters.unreadable_lines == 1
 
 
+@pytest.mark.parametrize(
+    ("value", "damaged"),
+    [
+        pytest.param(b"1.7.0(0000.47", b"1.7.0(000.47", id="a digit lost"),
+        pytest.param(b"1.7.0(0000.47", b"1.7.0(000047", id="the point lost"),
+        pytest.param(b"1.7.0(0000.47", b"1.7.0(0000.447", id="a digit twice"),
+        pytest.param(b"0.47*kW", b"0.47*W", id="another unit"),
+    ],
+)
+def test_a_value_of_which_a_byte_was_lost_or_doubled_is_unknown_for_that_telegram(
+    value: bytes, damaged: bytes
+) -> None:
+    noisy = ME382.replace(value, damaged)
+    meter = Meter("2.2", interval=10)
+    shown = [
+        meter.shows(telegram, "1.7.0") for telegram in (ME382, ME382, noisy, ME382, noisy, ME382)
+    ]
+    right = Decimal("0.47")
+    assert shown == [right, right, None, right, None, right]
+
+
+def of_q3d(power: str) -> bytes:
+    return telegram_of("easymeter-q3d").replace(b"(000650.43", f"({power}".encode())
+
+
+@pytest.mark.parametrize("power", ["12500.00", "-500.00"])
+def test_a_number_that_is_wider_now_and_then_is_hidden_once(power: str) -> None:
+    meter = Meter("Q3D", interval=10)
+    sent = [500, *[float(power)] * 3, 500, float(power), 501]
+    shown = [meter.shows(of_q3d(f"{watts:.2f}"), "1.7.0") for watts in sent]
+    assert shown == [
+        Decimal(f"{watts:.2f}") / 1000 if i != 1 else None for i, watts in enumerate(sent)
+    ]
+
+
+def test_a_message_of_a_new_length_is_shown_when_it_comes_again() -> None:
+    meter = Meter("2.2", interval=10)
+    sent = ["", "48656C6C6F", "48656C6C6F", "48656C6C6F", "", "48656C6C6F"]
+    shown = [meter.shows(edited(ME382, o0_0_96_13_0=f"({text})"), "96.13.0") for text in sent]
+    assert shown == [None, None, "Hello", "Hello", None, "Hello"]
+
+
+def test_a_gas_meter_whose_identifier_is_longer_than_that_of_the_one_before_is_there() -> None:
+    meter = Meter("2.2", interval=10)
+    meter.says(ME382)
+    replacing = ME382.replace(b"0-1:96.1.0(3238", b"0-1:96.1.0(32383A")
+    identifiers = [meter.says(replacing).contents.meters[0].identifier[:6] for _ in range(3)]
+    assert identifiers == ["323830", "32383A", "32383A"]
+
+
 def test_a_first_telegram_that_was_damaged_does_not_cost_the_next_one() -> None:
     me382 = telegram_of("iskra-me382")
     meter = Meter("2.2")

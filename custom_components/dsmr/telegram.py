@@ -44,6 +44,8 @@ _METERS = frozenset({MBUS_TYPE, *MBUS_IDENTIFIERS})
 _SUMMANDS = frozenset(tariff for tariffs in TARIFFS.values() for tariff in tariffs)
 # All digits are one: what is left of a telegram is mostly the same in the next one.
 _ALIKE = bytes.maketrans(b"123456789", b"000000000")
+# Kinds of lines that are remembered where there is no checksum: ten times what any meter sends.
+_MOST_KINDS: Final = 300
 
 
 class ChecksumError(ValueError):
@@ -68,9 +70,9 @@ class Decoder:
         self._registers: defaultdict[ReadingKey, Register] = defaultdict(Register)
         # What the lines say of which the register is not believed.
         self._doubted: dict[ReadingKey, Reading] = {}
-        # Where there is no checksum: what the meter sends, and what has come once.
-        self._references: set[tuple[int, ReadingKey]] = set()
-        self._strange: set[tuple[int, ReadingKey]] = set()
+        # Where there is no checksum: the lines that the meter sends, and those that have come once.
+        self._kinds: set[int] = set()
+        self._strange: set[int] = set()
         # There too: of which registers a total is the sum, and how many telegrams in a row have
         # lacked one of them.
         self._summands = {
@@ -171,12 +173,10 @@ class Decoder:
         """Read all lines."""
         header, *rest = raw
         continued = any(line.startswith(b"(") for line in rest)
-        lines = [
-            self._reader.read(line) if line.strip() else None
-            for line in (_joined(rest) if continued else rest)
-        ]
+        whole = [*_joined(rest)] if continued else rest
+        lines = [self._reader.read(line) if line.strip() else None for line in whole]
         if not self.version.checksum:
-            lines = self._familiar(lines)
+            lines = self._familiar(lines, whole)
         if all(line is None or line.error for line in lines):
             raise ChecksumError("no line of it can be read")
         sent, behind = self._sorted(filter(None, lines))
@@ -197,19 +197,30 @@ class Decoder:
             contents = Contents(frozenset(readings), meters)
         return Telegram(printable(header[1:].decode("ascii", "replace")), readings, contents)
 
-    def _familiar(self, lines: list[Line | None]) -> list[Line | None]:
-        """Return the lines without those of references that come for the first time.
+    def _familiar(self, lines: list[Line | None], whole: list[bytes]) -> list[Line | None]:
+        """Return the lines without those of references or shapes that come for the first time.
 
-        Where there is no checksum it may be the reference that was damaged. One that comes again in
-        the next telegram is the meter's. Where most are new, it was the telegrams before that were
-        damaged, or there were none.
+        Where there is no checksum it may be the reference that was damaged; and where a byte of the
+        value was lost or came twice, the line is of another shape. One that comes again in the next
+        telegram is the meter's. Where most are new, it was the telegrams before that were damaged,
+        or there were none.
+
+        Args:
+            lines: the lines as read, None for blank ones.
+            whole: as they came.
         """
-        references = {(line.channel, line.key) for line in lines if line and not line.error}
-        strange = references - self._references
-        doubted = strange - self._strange if 2 * len(strange) < len(references) else set()
+        kinds = [
+            _kind(line, raw) if line and not line.error else None
+            for line, raw in zip(lines, whole, strict=True)
+        ]
+        sent = {kind for kind in kinds if kind is not None}
+        strange = sent - self._kinds
+        doubted = strange - self._strange if 2 * len(strange) < len(sent) else set()
         self._strange = doubted
-        self._references |= references - doubted
-        return [None if line and (line.channel, line.key) in doubted else line for line in lines]
+        if len(self._kinds) > _MOST_KINDS:
+            self._kinds.clear()
+        self._kinds |= sent - doubted
+        return [None if kind in doubted else line for line, kind in zip(lines, kinds, strict=True)]
 
     def _partial(self, sent: Mapping[ReadingKey, Reading]) -> list[ReadingKey]:
         """Return the totals that would be too small, because the line of a tariff was damaged.
@@ -391,6 +402,15 @@ class Decoder:
                 break
         is_read = values.get(MBUS_READING, Reading(None)).value is not None
         return meter if is_read or meter.identity in self._seen else None
+
+
+def _kind(line: Line, raw: bytes) -> int:
+    """Return a number for the channel, the reference and the shape of a line.
+
+    An identifier may have any shape: what doubts it is `_in_place_of`.
+    """
+    is_identifier = line.channel and line.key.obis in MBUS_IDENTIFIERS
+    return hash((line.channel, line.key, b"" if is_identifier else raw.translate(_ALIKE)))
 
 
 def _identifier(values: Mapping[str, Reading]) -> str:
