@@ -368,6 +368,17 @@ def test_the_gas_meter_that_is_read_comes_before_the_one_that_it_replaced() -> N
     assert [meter.identifier for meter in meters] == ["4730", "4731"]
 
 
+def test_a_gas_meter_that_moved_is_read_where_it_is_though_its_old_channel_lists_it() -> None:
+    first = ["0-1:24.1.0(003)", "0-1:96.1.0(4730)", "0-1:24.2.1(261112070000W)(01234.567*m3)"]
+    meter = Meter("4")
+    meter.says(with_lines(KAIFA, *first))
+    first[2] = "0-1:24.2.1(700101010000W)(00000000)"
+    second = ["0-2:24.1.0(003)", "0-2:96.1.0(4730)", "0-2:24.2.1(261112080000W)(01234.890*m3)"]
+    telegram = meter.says(with_lines(KAIFA, *first, *second))
+    assert [(gas.identity, gas.channel) for gas in telegram.contents.meters] == [("4730", 2)]
+    assert telegram.readings[ReadingKey("4730", MBUS_READING)].value == Decimal("1234.890")
+
+
 def test_the_valve_of_a_gas_meter_of_dsmr_4_is_shown() -> None:
     telegram = Meter("4").says(with_lines(KAIFA, "0-1:24.4.0(1)"))
     gas = next(meter for meter in telegram.contents.meters if meter.channel == 1)

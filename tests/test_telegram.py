@@ -635,6 +635,15 @@ def test_one_device_that_measures_heat_and_cold_is_two_meters_wherever_they_are(
     unread = edited(device(2, 3), o0_2_24_2_1="(632525252525W)(00000.000)")
     meters = Meter().says(unread).contents.meters
     assert [meter.identity for meter in meters[1:]] == ["4B32 10"]
+    # Nor is it while the channel of the heat is missing.
+    meter = Meter()
+    both = edited(device(2, 3))
+    alone = edited(both, o0_2_24_1_0="", o0_2_96_1_0="", o0_2_24_2_1="")
+    shown = [
+        [behind.identity for behind in meter.says(telegram).contents.meters[1:]]
+        for telegram in (both, alone, alone, both)
+    ]
+    assert shown == [["4B32", "4B32 10"], ["4B32 10"], ["4B32 10"], ["4B32", "4B32 10"]]
     # An empty slot has no meter, whatever it says.
     empty = Meter().says(edited(device(2, 3), o0_2_24_1_0="()")).contents.meters
     assert [meter.identity for meter in empty[1:]] == ["4B32"]

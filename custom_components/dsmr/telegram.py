@@ -81,6 +81,8 @@ class Decoder:
         self._lacking = dict.fromkeys(TARIFFS, 0)
         # And what has come once on the channel of an M-Bus meter.
         self._strangers: set[tuple[int, str]] = set()
+        # By an identifier that meters of two types have: the type of the one known by it alone.
+        self._owners: dict[str, int] = {}
         self._derivation = Derivation(counters)
         # The last telegram: when it came, its checksum, its lines as they came, all of them without
         # their digits, how many bytes stand behind each, and what each says of whose reading.
@@ -291,10 +293,11 @@ class Decoder:
             (self._type(channel, values, strangers), channel, values)
             for channel, values in channels.items()
         ]
-        # A meter that was replaced may stay in the telegrams for years, on the first channel.
+        # A meter that was replaced, and the old channel of one that has moved, may stay in the
+        # telegrams for years, before those that are read.
         found.sort(key=lambda of: (of[0], _is_left(of[2], times), of[1]))
         # One device that measures heat and cold has two channels and one identifier, which is that
-        # of the heat meter, also as long as that is not read.
+        # of the heat meter, also as long as that is not read or its channel is missing.
         owners = {
             _identifier(values): type_
             for type_, _, values in reversed(found)
@@ -302,7 +305,9 @@ class Decoder:
         }
         for type_, channel, values in found:
             if type_ in _MBUS_TYPES:
-                other = owners[_identifier(values)] != type_
+                identifier = _identifier(values)
+                owner = min(owners[identifier], self._owners.get(identifier, type_))
+                other = owner != type_
                 meter = self._meter(MBusType(type_), channel, values, taken, is_shared=other)
                 if meter is None:
                     continue
@@ -311,6 +316,8 @@ class Decoder:
                 if expected := self._in_place_of(stranger, channel, strangers):
                     meter, last = expected, self._telegram.readings
                     said = {key: last[key] for key in last if key.meter == meter.identity}
+                elif other:
+                    self._owners[identifier] = owner
                 taken.add(meter.identity)
                 self._seen.add(meter.identity)
                 readings.update(said)
@@ -431,9 +438,10 @@ def _read_at(values: Mapping[str, Reading]) -> datetime | None:
 
 
 def _is_left(values: Mapping[str, Reading], times: Sequence[datetime]) -> bool:
-    """Return whether the meter on a channel is not read any more, and others are."""
-    time = _read_at(values)
-    return time is not None and max(times) - time > LEFT
+    """Return whether the meter on a channel is not read, or not any more while others are."""
+    reading = values.get(MBUS_READING, Reading(None))
+    late = reading.time is not None and max(times) - reading.time > LEFT
+    return late or reading.value is None
 
 
 def _is_register(obis: str) -> bool:
