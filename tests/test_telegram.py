@@ -348,15 +348,15 @@ class Gas:
         self._meter = Meter(version)
         self._at = 0
 
-    def flows(self, clock: str, read: str, gas: str) -> object:
+    def flows(self, clock: str, read: str, gas: str, day: str = "261112") -> object:
         """Return the flow by a telegram that comes at a moment, with a reading of another."""
         at = int(clock[:2]) * 3600 + int(clock[2:4]) * 60 + int(clock[4:])
         self._meter.interval, self._at = at - self._at, at
-        readings = self._meter.says(self._sent(read, gas)).readings
+        readings = self._meter.says(self._sent(day + read, gas)).readings
         return next(reading.value for key, reading in readings.items() if key.obis == FLOW)
 
     def _sent(self, read: str, gas: str) -> bytes:
-        return edited(AM550, o0_1_24_2_1=f"(261112{read}W)({gas}*m3)")
+        return edited(AM550, o0_1_24_2_1=f"({read}W)({gas}*m3)")
 
 
 class OldGas(Gas):
@@ -367,7 +367,7 @@ class OldGas(Gas):
 
     @override
     def _sent(self, read: str, gas: str) -> bytes:
-        sent = ME382.replace(b"(261014070000)", f"(261112{read})".encode())
+        sent = ME382.replace(b"(261014070000)", f"({read})".encode())
         return sent.replace(b"(08321.604)", f"({gas})".encode())
 
 
@@ -422,6 +422,42 @@ def test_a_flow_lasts_for_three_times_as_long_as_its_readings_are_apart() -> Non
     assert gas.flows("080030", "080000", "05001.500") == Decimal("1.5")
     assert gas.flows("110030", "080000", "05001.500") == Decimal("1.5")
     assert gas.flows("110031", "080000", "05001.500") is None
+
+
+@pytest.mark.parametrize("kind", [Gas, OldGas])
+def test_a_gas_meter_whose_clock_is_a_year_ahead_for_a_day_has_flows_by_that_clock(
+    kind: type[Gas],
+) -> None:
+    gas = kind()
+    gas.flows("070001", "070000", "05000.000")
+    assert gas.flows("080001", "080000", "05000.500") == Decimal("0.5")
+    assert gas.flows("090001", "090000", "05001.000", "271112") is None
+    assert gas.flows("100001", "100000", "05001.500", "271112") == Decimal("0.5")
+    assert gas.flows("110001", "110000", "05002.000") is None
+    assert gas.flows("120001", "120000", "05002.500") == Decimal("0.5")
+
+
+def test_what_flowed_in_days_without_a_reading_is_no_flow_and_in_one_day_it_is() -> None:
+    gas = Gas()
+    gas.flows("000501", "000000", "05000.000", "261024")
+    # The day on which summer time ends.
+    assert gas.flows("250501", "010000", "05002.600", "261025") == Decimal("0.104")
+    assert gas.flows("520501", "040000", "05005.300", "261026") is None
+    assert gas.flows("530501", "050000", "05005.400", "261026") == Decimal("0.1")
+
+
+def test_a_gas_meter_that_is_not_in_the_telegrams_any_more_has_no_flow_that_ends() -> None:
+    gone = edited(AM550, o0_1_24_1_0="", o0_1_96_1_0="", o0_1_24_2_1="")
+    gas, meter = AM550, Meter(interval=300)
+    meter.says(gas)
+    assert FLOW in {
+        key.obis
+        for key in meter.says(edited(gas, o0_1_24_2_1="(261112070504W)(03160.437*m3)")).readings
+    }
+    for _ in range(24):
+        said = meter.says(gone)
+        assert said.readings.keys() == said.contents.keys
+        assert FLOW not in {key.obis for key in said.contents.keys}
 
 
 def test_an_empty_slot_is_no_meter_and_one_without_identifier_is_known_by_its_channel() -> None:

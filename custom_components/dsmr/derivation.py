@@ -38,6 +38,9 @@ BILLED_MONTHS: Final = 12
 SHORTEST: Final = 60.0
 """Seconds between two readings of an M-Bus meter, at least, for a flow: where it is read with each
 telegram there would be nothing but spikes."""
+LONGEST: Final = 26 * 3600.0
+"""And at most: some are read once a day, also on that on which summer time ends. Between readings
+that are further apart the meter was not read, or its clock was wrong."""
 LASTING: Final = 3
 """Intervals between two readings of an M-Bus meter after which it is not read any more …"""
 LEAST_LASTING: Final = 3600.0
@@ -280,17 +283,17 @@ class _Flow:
         count = _value(reading)
         if reading is None or reading.time is None or count is None:
             return _UNKNOWN
-        flow = None
+        flow, until = None, inf
         if self._base is not None:
             begun, before = self._base
             seconds, counted = (reading.time - begun).total_seconds(), count - before
             # Backwards in time or count: another meter, of which this is the first reading.
-            if seconds >= 0 and counted >= 0:
+            if 0 <= seconds <= LONGEST and counted >= 0:
                 if seconds < SHORTEST:
                     return self._flow
                 flow = _per_hour(counted, seconds, reading.unit)
-            self.until = now + max(LEAST_LASTING, LASTING * seconds)
-        self._base = reading.time, count
+                until = now + max(LEAST_LASTING, LASTING * seconds)
+        self._base, self.until = (reading.time, count), until
         self._flow = Reading(flow, f"{reading.unit}/h")
         return self._flow
 
