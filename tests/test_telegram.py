@@ -222,6 +222,27 @@ def test_a_counter_that_reads_zero_in_one_telegram_is_held() -> None:
     assert shown == [Decimal("100.001"), Decimal("100.001"), Decimal("100.002")]
 
 
+def test_what_was_held_once_is_not_believed_when_the_counter_stands_still() -> None:
+    meter = Meter()
+    sent = ["100.001", "000.000", *["100.002"] * 5]
+    shown = [meter.shows(counting(energy)) for energy in sent]
+    assert shown == [Decimal("100.001"), Decimal("100.001"), *[Decimal("100.002")] * 5]
+
+
+def test_a_counter_that_was_held_and_then_is_not_sent_any_more_is_unknown() -> None:
+    meter = Meter()
+    meter.shows(counting("100.001"))
+    assert meter.shows(counting("000.000")) == Decimal("100.001")
+    for _ in range(5):
+        assert meter.shows(edited(AM550, o1_0_1_8_1="")) is None
+
+
+def test_a_counter_that_was_held_may_have_counted_for_as_long() -> None:
+    meter = Meter(interval=10)
+    shown = [meter.shows(counting(energy)) for energy in ("100.000", *["000.000"] * 2, "112.000")]
+    assert shown == [*[Decimal("100.000")] * 3, Decimal("112.000")]
+
+
 def test_a_counter_that_jumps_further_than_a_fuse_carries_is_held() -> None:
     meter = Meter()
     shown = [meter.shows(counting(energy)) for energy in ("100.001", "900.001", "100.002")]
@@ -583,6 +604,19 @@ def test_a_gas_meter_whose_identifier_is_longer_than_that_of_the_one_before_is_t
     replacing = ME382.replace(b"0-1:96.1.0(3238", b"0-1:96.1.0(32383A")
     identifiers = [meter.says(replacing).contents.meters[0].identifier[:6] for _ in range(3)]
     assert identifiers == ["323830", "32383A", "32383A"]
+
+
+@pytest.mark.parametrize("valve", [b"0-1:24.4.0(1)\r\n", b""], ids=["valve", "no valve"])
+def test_a_gas_reading_on_a_line_of_its_own_is_read_where_nothing_else_changes(
+    valve: bytes,
+) -> None:
+    meter = Meter("2.2", interval=10)
+    for read in ("08321.604", "08321.605", "08321.606"):
+        telegram = ME382.replace(b"0-1:24.4.0(1)\r\n", valve)
+        said = meter.says(telegram.replace(b"08321.604", read.encode()))
+        (gas,) = said.contents.meters
+        assert said.readings[ReadingKey(gas.identity, MBUS_READING)].value == Decimal(read)
+    assert meter.counters.odd_lines == {}
 
 
 def test_a_first_telegram_that_was_damaged_does_not_cost_the_next_one() -> None:
