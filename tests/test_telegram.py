@@ -20,7 +20,7 @@ from custom_components.dsmr.models import (
     Telegram,
 )
 from custom_components.dsmr.obis import AVERAGE_PEAK, FLOW, MBUS_READING, MONTH_END, PEAKS
-from custom_components.dsmr.telegram import ChecksumError, Decoder
+from custom_components.dsmr.telegram import PROVEN, ChecksumError, Decoder
 from custom_components.dsmr.versions import VERSIONS
 
 from .meter import MODELS, SimulatedMeter
@@ -202,6 +202,32 @@ def test_what_a_gateway_puts_between_the_bytes_is_taken_out(inside: bytes) -> No
     for position in (1, 30, 200, 500):
         telegram = AM550[:position] + inside + AM550[position:]
         assert Meter().shows(telegram) == Decimal("4281.573")
+
+
+def test_a_checksum_that_was_right_for_long_must_be_right_though_the_version_has_none() -> None:
+    ie5 = telegram_of("iskra-ie5")
+    damaged, cut = ie5.replace(b"1.7.0(0", b"1.7.0(9"), ie5.rpartition(b"!")[0] + b"!\r\n"
+    meter = Meter("ISKRA_IE")
+    right, wrong = meter.shows(cut, "1.7.0"), meter.shows(damaged, "1.7.0")
+    assert right != wrong
+    for _ in range(PROVEN):
+        assert meter.shows(ie5, "1.7.0") == right
+    for telegram in (damaged, cut):
+        with pytest.raises(ChecksumError):
+            meter.says(telegram)
+        assert meter.shows(ie5, "1.7.0") == right
+    # One that is never right any more is not the meter's: a gateway changes the telegrams now.
+    for _ in range(PROVEN - 1):
+        with pytest.raises(ChecksumError):
+            meter.says(damaged)
+    assert [meter.shows(damaged, "1.7.0") for _ in range(3)] == [wrong] * 3
+
+
+def test_a_checksum_that_is_wrong_in_each_telegram_is_none_where_the_version_has_none() -> None:
+    ie5 = telegram_of("iskra-ie5")
+    meter = Meter("ISKRA_IE")
+    for _ in range(2 * PROVEN):
+        assert meter.shows(ie5[:-6] + b"0000\r\n", "1.7.0") == Meter("ISKRA_IE").shows(ie5, "1.7.0")
 
 
 def test_before_dsmr_4_a_byte_that_is_not_ascii_costs_the_telegram() -> None:

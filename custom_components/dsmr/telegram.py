@@ -37,6 +37,11 @@ _TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa])", re.DOTALL)
 LEFT: Final = timedelta(days=30)
 """How much earlier than another one a meter was last read that is not read any more."""
 
+PROVEN: Final = 10
+"""Telegrams in a row with a right checksum after which each must have one, also where the version
+has none: chance makes one in 65,536 right. After as many wrong ones none has to be right any more,
+which is before a meter that talks each second would be called silent."""
+
 _MBUS_TYPES = frozenset(MBusType)
 # The lines that say which meters there are.
 _METERS = frozenset({MBUS_TYPE, *MBUS_IDENTIFIERS})
@@ -66,6 +71,9 @@ class Decoder:
         self.version = version
         self._zone = zone
         self._reader = LineReader(version, zone, counters)
+        # Whether a checksum must be right, and how many telegrams in a row say otherwise.
+        self._must_be_right = version.checksum
+        self._otherwise = 0
         self._seen: set[str] = set()
         self._registers: defaultdict[ReadingKey, Register] = defaultdict(Register)
         # What the lines say of which the register is not believed.
@@ -87,7 +95,7 @@ class Decoder:
         # The last telegram: when it came, its checksum, its lines as they came, all of them without
         # their digits, how many bytes stand behind each, and what each says of whose reading.
         self._at = 0.0
-        self._crc = 0
+        self._crc: int | None = None
         self._raw: list[bytes] = []
         self._alike = b""
         self._behind: list[int] = []
@@ -359,10 +367,11 @@ class Decoder:
         strangers.add(stranger)
         return expected
 
-    def _checked(self, frame: bytes) -> tuple[list[bytes], Sequence[int] | None, int]:
+    def _checked(self, frame: bytes) -> tuple[list[bytes], Sequence[int] | None, int | None]:
         """Return the lines that the meter sent before its '!', which of them changed, and the CRC.
 
-        Where other lines came in the last telegram, None stands for those that changed.
+        Where other lines came in the last telegram, None stands for those that changed; and for the
+        CRC where the meter sent none.
         """
         body, _, checksum = frame.rpartition(b"!")
         digits = checksum.strip()
@@ -371,18 +380,31 @@ class Decoder:
             changed = None
             if sent.translate(_ALIKE) == self._alike:
                 changed = [*compress(count(), map(ne, raw, self._raw, strict=True))]
-            if not self.version.checksum:
-                # m³ is the one place where a meter writes a byte that is not ASCII.
-                if sent.replace(b"m\xb3", b"").replace(b"m\xb0", b"").isascii():
-                    return raw, changed, 0
-                continue
-            if changed is None:
+            if not digits:
+                crc = None
+            elif changed is None or self._crc is None:
                 crc = crc16(sent + b"!")
             else:
                 crc = self._crc ^ crc16_of_changes(self._raw, raw, changed, self._behind)
-            if digits and int(digits, 16) == crc:
+            if self._is_believed(sent, is_right=crc is not None and int(digits, 16) == crc):
                 return raw, changed, crc
         raise ChecksumError("its bytes are not the ones that the meter sent")
+
+    def _is_believed(self, sent: bytes, *, is_right: bool) -> bool:
+        """Return whether a telegram is believed whose checksum is right, or is not or is missing.
+
+        The Iskra IE.5 sends one though its version has none.
+        """
+        if is_right is self._must_be_right:
+            self._otherwise = 0
+        elif not self.version.checksum:
+            self._otherwise += 1
+            if self._otherwise == PROVEN:
+                self._must_be_right, self._otherwise = is_right, 0
+        if is_right or self._must_be_right:
+            return is_right
+        # m³ is the one place where a meter writes a byte that is not ASCII.
+        return sent.replace(b"m\xb3", b"").replace(b"m\xb0", b"").isascii()
 
     def _meter(
         self,
