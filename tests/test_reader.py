@@ -30,8 +30,8 @@ from custom_components.dsmr.pauses import SHORTEST_SILENCE, SILENCE
 from custom_components.dsmr.reader import (
     LONGEST_HEARD,
     QUEUE_SIZE,
-    SHORT,
-    STEADY,
+    SHORT_CONNECTIONS,
+    STEADY_AFTER,
     Reader,
 )
 from custom_components.dsmr.telegram import Decoder
@@ -689,19 +689,19 @@ def test_what_a_gateway_hands_out_that_keeps_hanging_up_is_shown_and_its_losses_
 ) -> None:
     async def test() -> None:
         async with Reading() as reading:
-            await hands_out_and_hangs_up(line, SHORT)
-            assert reading.events().count(Disconnected()) == SHORT
+            await hands_out_and_hangs_up(line, SHORT_CONNECTIONS)
+            assert reading.events().count(Disconnected()) == SHORT_CONNECTIONS
             await hands_out_and_hangs_up(line, 20)
             events = reading.events()
             assert Disconnected() not in events
             assert len([event for event in events if isinstance(event, TelegramReceived)]) == 20
             assert set(line.pauses()[-15:]) == {PAUSES[-1]}
-            assert caplog.text.count("No telegrams from") == SHORT
-            assert caplog.text.count("Telegrams come from") == SHORT - 1
-            await talks(line, STEADY)
-            assert caplog.text.count("Telegrams come from") == SHORT - 1
+            assert caplog.text.count("No telegrams from") == SHORT_CONNECTIONS
+            assert caplog.text.count("Telegrams come from") == SHORT_CONNECTIONS - 1
+            await talks(line, STEADY_AFTER)
+            assert caplog.text.count("Telegrams come from") == SHORT_CONNECTIONS - 1
             await talks(line, 10)
-            assert caplog.text.count("Telegrams come from") == SHORT
+            assert caplog.text.count("Telegrams come from") == SHORT_CONNECTIONS
             # As if nothing had been.
             reading.events()
             line.lose()
@@ -709,7 +709,7 @@ def test_what_a_gateway_hands_out_that_keeps_hanging_up_is_shown_and_its_losses_
             assert reading.events() == [Disconnected()]
             assert line.transport
             assert not line.transport.closed
-            assert caplog.text.count("No telegrams from") == SHORT + 1
+            assert caplog.text.count("No telegrams from") == SHORT_CONNECTIONS + 1
 
     run(test())
 
@@ -721,7 +721,7 @@ def test_a_gateway_that_keeps_hanging_up_and_then_refuses_is_lost_at_the_next_at
 ) -> None:
     async def test() -> None:
         async with Reading() as reading:
-            await hands_out_and_hangs_up(line, 2 * SHORT)
+            await hands_out_and_hangs_up(line, 2 * SHORT_CONNECTIONS)
             line.send(AM550)
             reading.events()
             line.fault = ConnectionRefusedError(111, "refused")
@@ -746,7 +746,7 @@ def test_a_meter_is_missed_as_soon_as_ever_behind_a_gateway_that_keeps_hanging_u
 ) -> None:
     async def test() -> None:
         async with Reading() as reading:
-            await hands_out_and_hangs_up(line, 2 * SHORT)
+            await hands_out_and_hangs_up(line, 2 * SHORT_CONNECTIONS)
             line.send(AM550)
             sent_at = now()
             reading.events()
@@ -766,7 +766,7 @@ def test_a_meter_is_missed_as_soon_as_ever_behind_a_gateway_that_hangs_up_and_th
 ) -> None:
     async def test() -> None:
         async with Reading() as reading:
-            await hands_out_and_hangs_up(line, 2 * SHORT)
+            await hands_out_and_hangs_up(line, 2 * SHORT_CONNECTIONS)
             line.send(AM550)
             reading.events()
             line.hangs = True
@@ -785,26 +785,26 @@ def test_attempts_without_a_telegram_neither_make_a_gateway_one_that_keeps_hangi
     async def test() -> None:
         async with Reading() as reading:
             for _ in range(3):
-                await hands_out_and_hangs_up(line, SHORT - 1)
-                assert reading.events().count(Disconnected()) == SHORT - 1
+                await hands_out_and_hangs_up(line, SHORT_CONNECTIONS - 1)
+                assert reading.events().count(Disconnected()) == SHORT_CONNECTIONS - 1
                 # Nothing comes for a while, and then telegrams for longer.
-                for _ in range(2 * SHORT):
+                for _ in range(2 * SHORT_CONNECTIONS):
                     line.lose()
                     await passed(PAUSES[-1])
                 await talks(line, 1)
                 assert reading.reader.cause is None
                 assert caplog.messages[-1] == BACK
-                await talks(line, STEADY)
+                await talks(line, STEADY_AFTER)
                 line.lose()
                 await passed(PAUSES[-1])
                 reading.events()
-            await hands_out_and_hangs_up(line, SHORT)
+            await hands_out_and_hangs_up(line, SHORT_CONNECTIONS)
             line.lose()
             await passed(PAUSES[-1])
             reading.events()
-            await hands_out_and_hangs_up(line, SHORT)
+            await hands_out_and_hangs_up(line, SHORT_CONNECTIONS)
             assert Disconnected() not in reading.events()
-        assert caplog.text.count("No telegrams from") == 4 * SHORT
+        assert caplog.text.count("No telegrams from") == 4 * SHORT_CONNECTIONS
 
     run(test())
 
@@ -1135,7 +1135,7 @@ def test_a_gateway_that_hangs_up_after_a_silence_is_not_said_to_be_out_of_reach(
 ) -> None:
     async def test() -> None:
         async with Reading() as reading:
-            await hands_out_and_hangs_up(line, SHORT)
+            await hands_out_and_hangs_up(line, SHORT_CONNECTIONS)
             line.send(AM550)
             # What is shown is too old when the line would be opened next.
             await passed(SHORTEST_SILENCE - 1)

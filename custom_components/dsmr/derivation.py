@@ -35,15 +35,15 @@ LEAST_PEAK: Final = Decimal("2.5")
 """kW that the Flemish capacity tariff bills at least for each month (VREG, since 2023)."""
 BILLED_MONTHS: Final = 12
 
-SHORTEST: Final = 60.0
+SHORTEST_FLOW: Final = 60.0
 """Seconds between two readings of an M-Bus meter, at least, for a flow: where it is read with each
 telegram there would be nothing but spikes."""
-LONGEST: Final = 26 * 3600.0
+LONGEST_FLOW: Final = 26 * 3600.0
 """And at most: some are read once a day, also on that on which summer time ends. Between readings
 that are further apart the meter was not read, or its clock was wrong."""
-LASTING: Final = 3
+FLOW_LASTS: Final = 3
 """Intervals between two readings of an M-Bus meter after which it is not read any more …"""
-LEAST_LASTING: Final = 3600.0
+FLOW_LASTS_AT_LEAST: Final = 3600.0
 """… but never before as many seconds."""
 
 type _Rule = Callable[[Sequence[Reading | None]], Reading]
@@ -288,11 +288,11 @@ class _Flow:
             begun, before = self._base
             seconds, counted = (reading.time - begun).total_seconds(), count - before
             # Backwards in time or count: another meter, of which this is the first reading.
-            if 0 <= seconds <= LONGEST and counted >= 0:
-                if seconds < SHORTEST:
+            if 0 <= seconds <= LONGEST_FLOW and counted >= 0:
+                if seconds < SHORTEST_FLOW:
                     return self._flow
                 flow = _per_hour(counted, seconds, reading.unit)
-                until = now + max(LEAST_LASTING, LASTING * seconds)
+                until = now + max(FLOW_LASTS_AT_LEAST, FLOW_LASTS * seconds)
         self._base, self.until = (reading.time, count), until
         self._flow = Reading(flow, f"{reading.unit}/h")
         return self._flow

@@ -371,6 +371,7 @@ class DSMREntity(PortEntity):
     @callback
     def _told(self, reading: Reading | None) -> None:
         available = self._dsmr.telegram is not None
+        # Each time that it is set, Home Assistant has to read it anew.
         if available is not self._attr_available:
             self._attr_available = available
         self.show(reading)

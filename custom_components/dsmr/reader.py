@@ -55,9 +55,9 @@ CLOSE_TIMEOUT = 0.5
 entities nor who stops the reading should wait for it."""
 SERVER_PATIENCE = 65.0
 """Seconds for the first byte from a server: some pass on a telegram a minute."""
-STEADY = 600.0
+STEADY_AFTER = 600.0
 """Seconds after which a connection with telegrams is no short one."""
-SHORT = 3
+SHORT_CONNECTIONS = 3
 """Short ones in a row, after which the other side keeps hanging up."""
 HEARD = 3
 """Telegrams that are kept for the diagnostics …"""
@@ -237,7 +237,7 @@ class Reader:
                 self._tell(Disconnected())
             self._fruitless = _Fruitless()
             if came:
-                is_short = loop.time() - self._opened_at < STEADY
+                is_short = loop.time() - self._opened_at < STEADY_AFTER
                 self._short = self._short + 1 if is_short else 0
                 if not self._is_unsteady:
                     pause = FIRST_RETRY
@@ -320,7 +320,7 @@ class Reader:
     def _is_unsteady(self) -> bool:
         """Whether the other side keeps hanging up, and has not left this connection alone yet."""
         now = asyncio.get_running_loop().time()
-        return self._short >= SHORT and now - self._opened_at < STEADY
+        return self._short >= SHORT_CONNECTIONS and now - self._opened_at < STEADY_AFTER
 
     async def _watch(self, lost: asyncio.Future[Exception | None]) -> Exception | None:
         """Wait for the loss of the connection, and for no longer than the meter may be silent."""

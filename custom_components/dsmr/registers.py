@@ -11,9 +11,9 @@ from typing import Final
 
 from .models import Reading
 
-TELEGRAMS: Final = 3
+DOUBTED_TELEGRAMS: Final = 3
 """Telegrams in a row that count on from each other make a meter that was replaced …"""
-SECONDS: Final = 30.0
+DOUBTED_SECONDS: Final = 30.0
 """… and whatever comes is believed after as many: telegrams may be rare, and power high."""
 MOST_PER_HOUR: Final[Mapping[str | None, int]] = {
     "kWh": 2000,
@@ -93,4 +93,4 @@ class Register:
             return False
         doubt.telegrams = doubt.telegrams + 1 if 0 <= value - doubt.value <= _SLACK else 1
         doubt.value = value
-        return doubt.telegrams >= TELEGRAMS or now - doubt.since >= SECONDS
+        return doubt.telegrams >= DOUBTED_TELEGRAMS or now - doubt.since >= DOUBTED_SECONDS

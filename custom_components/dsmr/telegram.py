@@ -28,13 +28,13 @@ from .models import (
     Telegram,
 )
 from .obis import MBUS_IDENTIFIERS, MBUS_READING, MBUS_TYPE
-from .registers import TELEGRAMS, Register
+from .registers import DOUBTED_TELEGRAMS, Register
 from .versions import Version
 
 # Commands of the telnet protocol (RFC 854): a gateway that was set to speak it puts them in.
 _TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa])", re.DOTALL)
 
-LEFT: Final = timedelta(days=30)
+LONGEST_UNREAD: Final = timedelta(days=30)
 """How much earlier than another one a meter was last read that is not read any more."""
 
 PROVEN: Final = 10
@@ -244,7 +244,7 @@ class Decoder:
             read = {t for t, key in keys.items() if key in sent and sent[key].value is not None}
             lacks = not read >= self._summands[total]
             self._lacking[total] = self._lacking[total] + 1 if lacks else 0
-            if self._lacking[total] in range(1, TELEGRAMS):
+            if self._lacking[total] in range(1, DOUBTED_TELEGRAMS):
                 found += [ReadingKey(ELECTRICITY, total)] if read else []
             else:
                 self._summands[total] = read
@@ -462,7 +462,7 @@ def _read_at(values: Mapping[str, Reading]) -> datetime | None:
 def _is_left(values: Mapping[str, Reading], times: Sequence[datetime]) -> bool:
     """Return whether the meter on a channel is not read, or not any more while others are."""
     reading = values.get(MBUS_READING, Reading(None))
-    late = reading.time is not None and max(times) - reading.time > LEFT
+    late = reading.time is not None and max(times) - reading.time > LONGEST_UNREAD
     return late or reading.value is None
 
 
