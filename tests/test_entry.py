@@ -613,6 +613,93 @@ async def test_what_the_built_in_had_is_there_while_the_port_is_not(
         assert {e.unique_id for e in had} < entities_of(hass, entry).keys()
 
 
+IN_PLACE_OF_GAS = "303030304B414D363435343632"
+
+
+def house_with(type_: str, reading: str) -> bytes:
+    """Return the telegram of a house with another M-Bus meter in the place of the gas meter."""
+    return edited(
+        AM550,
+        o0_1_24_1_0=f"({type_})",
+        o0_1_96_1_0=f"({IN_PLACE_OF_GAS})",
+        o0_1_24_2_1=f"(230227190235W)({reading})",
+    )
+
+
+@pytest.mark.parametrize("is_said", [True, False])
+@pytest.mark.parametrize(
+    ("type_", "reading", "device", "device_class"),
+    [
+        ("004", "84.108*GJ", "Heat Meter", "energy"),
+        ("012", "84.108*GJ", "Heat Meter", "energy"),
+        ("007", "00084.108*m3", "Water Meter", "water"),
+    ],
+)
+async def test_a_meter_that_the_built_in_took_for_the_gas_meter_goes_on_as_what_it_is(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entity_registry: er.EntityRegistry,
+    type_: str,
+    reading: str,
+    device: str,
+    device_class: str,
+    *,
+    is_said: bool,
+) -> None:
+    telegram = house_with(type_, reading)
+    entry = entry_for("5", telegram, port=f"socket://127.0.0.1:{gateway.port}")
+    assert entry.data["serial_id_gas"] == IN_PLACE_OF_GAS
+    entry.add_to_hass(hass)
+    entity_id = entity_registry.async_get_or_create(
+        "sensor",
+        "dsmr",
+        IN_PLACE_OF_GAS,
+        config_entry=entry,
+        original_device_class=device_class if is_said else None,
+    ).entity_id
+
+    def seen() -> tuple[str, str]:
+        state = hass.states.get(entity_id)
+        assert state
+        return state.state, state.attributes["device_class"]
+
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    # Where the registry does not say it, the first telegram does.
+    assert seen() == ("unavailable", device_class if is_said else "gas")
+    async with gateway.sending(telegram):
+        await state_of(hass, entity_id, "84.108")
+        assert seen() == ("84.108", device_class)
+        assert entities_of(hass, entry)[IN_PLACE_OF_GAS].device_name == device
+        # And so it is after the next start.
+        await hass.config_entries.async_reload(entry.entry_id)
+        await state_of(hass, entity_id, "84.108")
+        assert seen() == ("84.108", device_class)
+
+
+async def test_heat_that_is_paired_after_cold_with_one_identifier_has_sensors_of_its_own(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    cold = house_with("011", "10.000*GJ").decode().rpartition("!")[0]
+    heat = (
+        f"0-2:24.1.0(004)\r\n0-2:96.1.0({IN_PLACE_OF_GAS})\r\n"
+        "0-2:24.2.1(230227190235W)(84.108*GJ)\r\n!0000\r\n"
+    )
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    await set_up_entry(hass, entry)
+    async with gateway.sending(house_with("011", "10.000*GJ")):
+        await until(lambda: hass.states.get("sensor.cooling_meter_cooling_energy") is not None)
+        await state_of(hass, "sensor.cooling_meter_cooling_energy", "10.0")
+    async with gateway.sending(edited((cold + heat).encode())):
+        await until(lambda: hass.states.get("sensor.heat_meter_energy") is not None)
+        await state_of(hass, "sensor.heat_meter_energy", "84.108")
+        await state_of(hass, "sensor.cooling_meter_cooling_energy", "10.0")
+    seen = entities_of(hass, entry)
+    assert seen[IN_PLACE_OF_GAS].entity_id == "sensor.heat_meter_energy"
+    assert seen[f"{IN_PLACE_OF_GAS} 11"].entity_id == "sensor.cooling_meter_cooling_energy"
+    assert seen[IN_PLACE_OF_GAS].device_name == "Heat Meter"
+    assert seen[f"{IN_PLACE_OF_GAS} 11"].device_name == "Cooling Meter"
+
+
 async def test_a_gas_meter_has_not_the_maker_of_the_one_that_it_replaced(
     hass: HomeAssistant, gateway: Gateway, device_registry: dr.DeviceRegistry
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, override
 
-from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
+from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN, SensorDeviceClass
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er
@@ -36,6 +36,11 @@ DEVICES: Final[Mapping[MBusType, str]] = {
     MBusType.COOLING_RETURN: "cooling_meter",
     MBusType.COOLING_FLOW: "cooling_meter",
     MBusType.HEAT_COOLING: "cooling_meter",
+}
+# What the built-in takes for the gas meter is one of these, by the device class of its reading.
+_TYPES: Final[Mapping[str | None, MBusType]] = {
+    SensorDeviceClass.ENERGY: MBusType.HEAT,
+    SensorDeviceClass.WATER: MBusType.WATER,
 }
 # What the built-in calls what has another key here …
 _KEYS: Final[Mapping[str, str]] = {
@@ -199,24 +204,28 @@ class EntryIdentity(Identity):
     def recall(self, roster: Roster) -> None:
         """Let a roster know what the built-in had entities of, until the first telegram is there.
 
-        Of the meters behind the electricity meter that is the first gas meter alone: of the others
-        it is not said what they measure.
+        Of the meters behind the electricity meter that is the one alone which the entry's data name
+        as the gas meter.
         """
-        by_identifier = self.version.key not in GAS_READINGS
-        identity = self.entry.data.get(CONF_SERIAL_ID_GAS) if by_identifier else None
-        gas = Slot(MBusType.GAS, 1, identity or "", {MBUS_READING})
-        roster.lines |= self._registered(None)
-        if self._registered(gas):
-            roster.slots.append(gas)
+        roster.lines |= {row.obis for row in rows_of(None) if self._registered(row, None)}
+        identity = self.entry.data.get(CONF_SERIAL_ID_GAS) or ""
+        slot = Slot(MBusType.GAS, 1, identity, {MBUS_READING})
+        (reading,) = filter(_is_reading, rows_of(slot))
+        if entity := self._registered(reading, slot):
+            if identity:
+                slot.type = _TYPES.get(entity.original_device_class, slot.type)
+            if slot.type is MBusType.GAS and self.version.key in GAS_READINGS:
+                slot.identity = ""
+            roster.slots.append(slot)
 
-    def _registered(self, slot: Slot | None) -> set[str]:
-        """Return the lines of a meter for which there is an entity."""
+    def _registered(
+        self, description: DSMRSensorDescription, slot: Slot | None
+    ) -> er.RegistryEntry | None:
+        """Return the entity that shows a reading of the meter in a slot, where there is one."""
         registry = er.async_get(self.hass)
-        return {
-            row.obis
-            for row in rows_of(slot)
-            if registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, self.unique_id(row, slot))
-        }
+        unique_id = self.unique_id(description, slot)
+        entity_id = registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, unique_id)
+        return registry.async_get(entity_id) if entity_id else None
 
     def _is_detail(self, description: DSMRSensorDescription) -> bool:
         """Return whether it is disabled until somebody enables it."""

@@ -1,6 +1,7 @@
 """Which of the sensors does this meter have? Learnt from its telegrams, and remembered."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ STORAGE_VERSION: Final = 1
 MOST_UNKNOWN: Final = 30
 """Lines without a row that one meter may have. No known meter has any; but where there is no
 checksum, damage makes one now and then, each time another."""
+
+type _KnownBy = tuple[tuple[MBusType, ...], str]
 
 
 @dataclass(slots=True)
@@ -150,20 +153,30 @@ class Roster:
             sent[key.meter].add(key.obis)
         is_new = _learn(self.lines, sent[ELECTRICITY])
         self._heard |= sent[ELECTRICITY] & self.lines
-        present = {meter.identity for meter in contents.meters}
+        present = {_known_by(meter) for meter in contents.meters}
         for meter in contents.meters:
-            slot = next((s for s in self.slots if s.identity == meter.identity), None)
+            slot = next((s for s in self.slots if _known_by(s) == _known_by(meter)), None)
             if slot is None:
                 slot = self._place(meter, present)
                 is_new = True
             is_new |= _learn(slot.lines, sent[meter.identity])
+        kinds = {identity: kind for kind, identity in present}
+        self.slots = [slot for slot in self.slots if self._may_be(slot, kinds)]
         return is_new
 
-    def _place(self, meter: MBusMeter, present: set[str]) -> Slot:
+    def _may_be(self, slot: Slot, kinds: Mapping[str, tuple[MBusType, ...]]) -> bool:
+        """Return whether a meter may be there, beside those of which the kinds are given."""
+        if slot.identity or not self.learnt:
+            kind = _kind(slot.type)
+            return kinds.get(slot.identity, kind) == kind
+        # It was only recalled, and there are meters, none of which is that one.
+        return not kinds
+
+    def _place(self, meter: MBusMeter, present: set[_KnownBy]) -> Slot:
         """Put a meter in the slot of one that is gone, which it replaces, or in a new one."""
         alike = [slot for slot in self.slots if _kind(slot.type) == _kind(meter.type)]
         for slot in alike:
-            if slot.identity not in present:
+            if _known_by(slot) not in present:
                 slot.type, slot.identity = meter.type, meter.identity
                 return slot
         slot = Slot(meter.type, len(alike) + 1, meter.identity, set())
@@ -219,6 +232,11 @@ def _learn(lines: set[str], sent: set[str]) -> bool:
 
 def _store(hass: HomeAssistant, port_id: str) -> Store[dict[str, Any]]:
     return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{port_id}")
+
+
+def _known_by(meter: MBusMeter | Slot) -> _KnownBy:
+    """Return what tells a meter from the others: what is known by one name may be two meters."""
+    return _kind(meter.type), meter.identity
 
 
 def _kind(type_: MBusType) -> tuple[MBusType, ...]:

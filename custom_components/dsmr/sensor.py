@@ -209,6 +209,7 @@ class Sensors:
         self._heard.set()
         if self._roster.take(contents):
             self._p1_port.reader.learnt.set()
+        self._let_go()
         self._keep_ids()
         self._add()
         for sensor in self._sensors.values():
@@ -219,6 +220,14 @@ class Sensors:
         for slot in (None, *self._roster.slots):
             for row in (*self._roster.rows(slot), *self._roster.unknown(slot)):
                 yield DSMRSensor(self._dsmr, self._identity, row, slot)
+
+    def _let_go(self) -> None:
+        """Let the sensors of meters leave that are not there; one that is back has them anew."""
+        slots = self._roster.slots
+        for unique_id, sensor in list(self._sensors.items()):
+            if sensor.slot is not None and not any(sensor.slot is slot for slot in slots):
+                del self._sensors[unique_id]
+                sensor.leave()
 
     def _keep_ids(self) -> None:
         """Let the sensors and the device of a meter that was replaced pass to the one in its slot.
@@ -260,14 +269,7 @@ class Sensors:
                     devices.async_update_device(device_id, new_identifiers={identifier})
 
     def _add(self) -> None:
-        slots = self._roster.slots
-        self._identity.meet(slots, self._dsmr.telegram)
-        # A meter that was removed, and is back, has its sensors anew.
-        self._sensors = {
-            unique_id: sensor
-            for unique_id, sensor in self._sensors.items()
-            if sensor.slot is None or any(sensor.slot is slot for slot in slots)
-        }
+        self._identity.meet(self._roster.slots, self._dsmr.telegram)
         new = [s for s in self._expected() if s.unique_id not in self._sensors]
         if telegram := self._dsmr.telegram or self._p1_port.probed:
             for sensor in new:
