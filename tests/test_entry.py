@@ -626,6 +626,15 @@ def house_with(type_: str, reading: str) -> bytes:
     )
 
 
+def with_gas(telegram: bytes) -> bytes:
+    """Return the telegram of a house that has a gas meter too."""
+    gas = (
+        b"0-2:24.1.0(003)\r\n0-2:96.1.0(4731)\r\n"
+        b"0-2:24.2.1(261112070000W)(00007.000*m3)\r\n!0000\r\n"
+    )
+    return edited(telegram.rpartition(b"!")[0] + gas)
+
+
 @pytest.mark.parametrize("is_said", [True, False])
 @pytest.mark.parametrize(
     ("type_", "reading", "device", "device_class"),
@@ -674,6 +683,79 @@ async def test_a_meter_that_the_built_in_took_for_the_gas_meter_goes_on_as_what_
         await hass.config_entries.async_reload(entry.entry_id)
         await state_of(hass, entity_id, "84.108")
         assert seen() == ("84.108", device_class)
+
+
+async def test_a_heat_meter_that_the_built_in_shows_as_gas_goes_on_and_back(
+    hass: HomeAssistant, serial_line: SerialLine
+) -> None:
+    telegram = house_with("012", "84.108*GJ")
+    entry = entry_for("4", telegram, port=str(serial_line.device))
+    unique_id = f"{IN_PLACE_OF_GAS}_hourly_gas_meter_reading"
+    await loader.async_get_custom_components(hass)
+    async with built_in(hass, entry), serial_line.sending(telegram):
+        await set_up_entry(hass, entry)
+        await until(lambda: unique_id in entities_of(hass, entry))
+        await hass.async_block_till_done()
+        entity_id = entities_of(hass, entry)[unique_id].entity_id
+    for _ in ("the first start", "the next one"):
+        # A pseudo-terminal can't be set to seven bits twice.
+        serial_line.unplug()
+        serial_line.plug_in()
+        async with serial_line.sending(telegram):
+            assert await hass.config_entries.async_setup(entry.entry_id)
+            await state_of(hass, entity_id, "84.108")
+            await entry.runtime_data.remember()
+            seen = entities_of(hass, entry)[unique_id]
+            assert (seen.entity_id, seen.device_name) == (entity_id, "Heat Meter")
+            assert await hass.config_entries.async_unload(entry.entry_id)
+    serial_line.unplug()
+    serial_line.plug_in()
+    async with built_in(hass, entry), serial_line.sending(telegram):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await state_of(hass, entity_id, "84.108")
+
+
+async def test_a_water_meter_that_the_built_in_shows_as_gas_goes_on_until_gas_is_paired(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    water = house_with("007", "00321.108*m3")
+    entry = entry_for("4", water, port=f"socket://127.0.0.1:{gateway.port}")
+    entry.add_to_hass(hass)
+    entity_id = entity_registry.async_get_or_create(
+        "sensor",
+        "dsmr",
+        f"{IN_PLACE_OF_GAS}_hourly_gas_meter_reading",
+        config_entry=entry,
+        original_device_class="gas",
+        suggested_object_id="water",
+    ).entity_id
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    async with gateway.sending(water):
+        await state_of(hass, entity_id, "321.108")
+        state = hass.states.get(entity_id)
+        assert state
+        assert state.attributes["device_class"] == "water"
+    async with gateway.sending(with_gas(water)):
+        await until(lambda: hass.states.get("sensor.gas_meter_gas_consumption") is not None)
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "7.0")
+        await state_of(hass, entity_id, "321.108")
+
+
+async def test_heat_from_before_meters_had_identifiers_is_the_heat_meter_s(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    heat = house_with("012", "84.108*GJ")
+    entry = entry_for("5", heat, port=f"socket://127.0.0.1:{gateway.port}")
+    entry.add_to_hass(hass)
+    entity_id = entity_registry.async_get_or_create(
+        "sensor", "dsmr", f"{IN_PLACE_OF_GAS}_hourly_gas_meter_reading", config_entry=entry
+    ).entity_id
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    # There is gas too, which has readings of its own.
+    async with gateway.sending(with_gas(heat)):
+        await state_of(hass, entity_id, "84.108")
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "7.0")
+    assert entities_of(hass, entry)[IN_PLACE_OF_GAS].entity_id == entity_id
 
 
 async def test_heat_that_is_paired_after_cold_with_one_identifier_has_sensors_of_its_own(

@@ -96,7 +96,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
     connection = connection_of(entry.data, entry.title)
     found = hass.data.get(PROBED, {}).pop(connection.url, None)
     if not roster.lines:
-        EntryIdentity(VERSIONS[key], DEFAULT_PRECISION, hass, entry).recall(roster)
+        EntryIdentity(VERSIONS[key], DEFAULT_PRECISION, hass, entry, roster).recall()
     if found is not None:
         roster.serial = found.serial
         if not roster.lines:
@@ -155,13 +155,13 @@ async def async_remove_config_entry_device(
 ) -> bool:
     """Let a person remove the device of a meter that is not there any more."""
     version = VERSIONS.get(entry.data[CONF_DSMR_VERSION], OTHERS)
-    identity = EntryIdentity(version, DEFAULT_PRECISION, hass, entry)
-    if identity.device(None) in device.identifiers:
-        return False
     if entry.state is ConfigEntryState.LOADED:
         telegram, roster = entry.runtime_data.dsmr.telegram, entry.runtime_data.roster
     else:
         telegram, roster = None, await Roster.load(hass, entry.entry_id, version, presume=False)
+    identity = EntryIdentity(version, DEFAULT_PRECISION, hass, entry, roster)
+    if identity.device(None) in device.identifiers:
+        return False
     present = {meter.identity for meter in telegram.contents.meters} if telegram else set()
     slots = [slot for slot in roster.slots if identity.device(slot) in device.identifiers]
     if any(slot.identity in present for slot in slots):

@@ -138,10 +138,12 @@ class EntryIdentity(Identity):
     Attributes:
         hass: where the devices are registered.
         entry: the config entry.
+        roster: which meters there are.
     """
 
     hass: HomeAssistant
     entry: ConfigEntry[Any]
+    roster: Roster
 
     @property
     @override
@@ -189,7 +191,8 @@ class EntryIdentity(Identity):
             sw_version=self.version.label,
             **(UNKNOWN | described(serial, telegram.header) if telegram else {}),
         )
-        for slot in slots:
+        # The first gas meter has of the old readings what is left by those that they name.
+        for slot in sorted(slots, key=lambda slot: slot.type is MBusType.GAS):
             identifier = self.device(slot)
             device = devices.async_get_or_create(
                 config_entry_id=self.entry.entry_id,
@@ -198,16 +201,18 @@ class EntryIdentity(Identity):
                 via_device_id=electricity.id,
                 **UNKNOWN | described(_identifier(slot), ""),
             )
-            if slot.type is MBusType.GAS and slot.number == 1 and not self._gas_reading(slot):
-                adopt_gas(self.hass, self.entry.entry_id, self._serial(slot), device.id)
+            if not self._gas_reading(slot):
+                serial = self._serial(slot)
+                named = "" if _is_first_gas(slot) else f"{serial}_"
+                adopt_gas(self.hass, self.entry.entry_id, serial, device.id, named)
 
-    def recall(self, roster: Roster) -> None:
-        """Let a roster know what the built-in had entities of, until the first telegram is there.
+    def recall(self) -> None:
+        """Let the roster know what the built-in had entities of, until the first telegram is there.
 
         Of the meters behind the electricity meter that is the one alone which the entry's data name
         as the gas meter.
         """
-        roster.lines |= {row.obis for row in rows_of(None) if self._registered(row, None)}
+        self.roster.lines |= {row.obis for row in rows_of(None) if self._registered(row, None)}
         identity = self.entry.data.get(CONF_SERIAL_ID_GAS) or ""
         slot = Slot(MBusType.GAS, 1, identity, {MBUS_READING})
         (reading,) = filter(_is_reading, rows_of(slot))
@@ -216,7 +221,7 @@ class EntryIdentity(Identity):
                 slot.type = _TYPES.get(entity.original_device_class, slot.type)
             if slot.type is MBusType.GAS and self.version.key in GAS_READINGS:
                 slot.identity = ""
-            roster.slots.append(slot)
+            self.roster.slots.append(slot)
 
     def _registered(
         self, description: DSMRSensorDescription, slot: Slot | None
@@ -250,13 +255,23 @@ class EntryIdentity(Identity):
         return f"{behind}_{slot.identity.removeprefix('channel ')}"
 
     def _gas_reading(self, slot: Slot) -> str:
-        """Return the built-in's key for a gas meter that is not known by its identifier."""
-        first = slot.type is MBusType.GAS and slot.number == 1
-        return GAS_READINGS.get(self.version.key, "") if first else ""
+        """Return the built-in's key for a meter that it does not know by its identifier, or "".
+
+        That is the first gas meter; where there is none, the one that it took for it.
+        """
+        is_it = _is_first_gas(slot) or (
+            slot.identity == self.entry.data.get(CONF_SERIAL_ID_GAS)
+            and not any(other.type is MBusType.GAS for other in self.roster.slots)
+        )
+        return GAS_READINGS.get(self.version.key, "") if is_it else ""
 
 
 def _is_reading(description: DSMRSensorDescription) -> bool:
     return description.obis == MBUS_READING and description.shows is Shows.VALUE
+
+
+def _is_first_gas(slot: Slot) -> bool:
+    return slot.type is MBusType.GAS and slot.number == 1
 
 
 def _identifier(slot: Slot) -> str:

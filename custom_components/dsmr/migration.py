@@ -68,20 +68,23 @@ def migrated(version: str, entity: er.RegistryEntry) -> dict[str, Any] | None:
 
 
 @callback
-def adopt_gas(hass: HomeAssistant, entry_id: str, identifier: str, device_id: str) -> None:
+def adopt_gas(
+    hass: HomeAssistant, entry_id: str, identifier: str, device_id: str, named: str
+) -> None:
     """Give the gas reading from before M-Bus meters had identifiers to the meter that it is of.
 
     Args:
         hass: in whose registries they are.
         entry_id: the config entry of the meter.
-        identifier: what the gas meter is known by; its reading's unique id from now on.
-        device_id: the device of the gas meter.
+        identifier: what the meter is known by; its reading's unique id from now on.
+        device_id: the device of the meter.
+        named: what begins the reading's unique id so far.
     """
     entities = er.async_get(hass)
     if entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, identifier):
         return
     for entity in er.async_entries_for_config_entry(entities, entry_id):
-        if entity.unique_id.endswith(_OLD_GAS):
+        if entity.unique_id.startswith(named) and entity.unique_id.endswith(_OLD_GAS):
             entities.async_update_entity(
                 entity.entity_id, new_unique_id=identifier, device_id=device_id
             )

@@ -147,8 +147,9 @@ async def async_setup_entry(
     hass: HomeAssistant, entry: DsmrConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
     """Set up the sensors of a config entry."""
-    identity = EntryIdentity(entry.runtime_data.reader.version, DEFAULT_PRECISION, hass, entry)
-    Sensors(hass, entry.runtime_data, identity, async_add_entities).begin()
+    port = entry.runtime_data
+    identity = EntryIdentity(port.reader.version, DEFAULT_PRECISION, hass, entry, port.roster)
+    Sensors(hass, port, identity, async_add_entities).begin()
 
 
 class Sensors:

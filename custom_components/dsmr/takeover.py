@@ -130,7 +130,7 @@ async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
     hass.data[YAML_UNIQUE_IDS].discard(port_id)
     version = p1_port.reader.version
     before = YamlIdentity(version, DEFAULT_PRECISION, port_id, "")
-    after = EntryIdentity(version, DEFAULT_PRECISION, hass, entry)
+    after = EntryIdentity(version, DEFAULT_PRECISION, hass, entry, p1_port.roster)
     registry = er.async_get(hass)
     platforms = [p for p in async_get_platforms(hass, DOMAIN) if p.config_entry is None]
     for description, slot in _all(p1_port.roster):
