@@ -10,7 +10,7 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.dsmr.models import Counters
+from custom_components.dsmr.models import Contents, Counters, MBusMeter, MBusType
 from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.roster import MOST_UNKNOWN, Roster
 from custom_components.dsmr.sensor import LEARNING
@@ -18,6 +18,7 @@ from custom_components.dsmr.telegram import Decoder
 from custom_components.dsmr.versions import VERSIONS
 
 from .parts import Gateway, edited, remembered, set_up, state_of, telegram_of, until, value_of
+from .test_reload import reload
 
 XS210 = telegram_of("sagemcom-xs210")
 WATER_AND_GAS = telegram_of("fluvius-water-gas")
@@ -172,6 +173,62 @@ async def test_a_gas_meter_that_replaces_another_takes_its_sensor(
     gateway.send(edited(am550, o0_1_96_1_0="(4732)", o0_1_24_2_1="(261112070000W)(00000.000*m3)"))
     await state_of(hass, "sensor.gas_consumption", "0.0")
     assert hass.states.get("sensor.gas_consumption_2") is None
+
+
+@pytest.mark.parametrize("is_started_anew", [False, True])
+async def test_a_gas_meter_that_is_replaced_again_takes_the_sensor_of_the_one_before_it(
+    hass: HomeAssistant, gateway: Gateway, *, is_started_anew: bool
+) -> None:
+    def gas(*readings: str) -> bytes:
+        """Return the telegram of gas meters of which each began a year after the one before it."""
+        body, _, _ = (
+            edited(telegram_of("iskra-am550"), o0_1_24_1_0="", o0_1_96_1_0="", o0_1_24_2_1="")
+            .decode()
+            .rpartition("!")
+        )
+        for channel, reading in enumerate(readings, 1):
+            body += (
+                f"0-{channel}:24.1.0(003)\r\n0-{channel}:96.1.0(473{reading[0]})\r\n"
+                f"0-{channel}:24.2.1(2{reading[0]}0101120000W)(0{reading}*m3)\r\n"
+            )
+        return edited(f"{body}!0000\r\n".encode())
+
+    configuration = {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5}
+    await set_up(hass, configuration)
+    async with gateway.sending(gas("1000.000")):
+        await state_of(hass, "sensor.gas_consumption", "1000.0")
+    # For a while the old one is sent beside the new one.
+    async with gateway.sending(gas("1000.000", "2005.000")):
+        await until(lambda: hass.states.get("sensor.gas_consumption_2") is not None)
+        await state_of(hass, "sensor.gas_consumption_2", "2005.0")
+    async with gateway.sending(gas("2005.000")):
+        await state_of(hass, "sensor.gas_consumption", "unknown")
+    if is_started_anew:
+        await hass.data[YAML_PORTS]["yaml"].remember()
+        await reload(hass, configuration)
+    async with gateway.sending(gas("3001.000")):
+        await state_of(hass, "sensor.gas_consumption_2", "3001.0")
+    assert value_of(hass, "sensor.gas_consumption") == "unknown"
+
+
+def test_meters_that_are_replaced_at_once_are_replaced_in_their_order() -> None:
+    def contents(*identifiers: str) -> Contents:
+        meters = (MBusMeter(MBusType.WATER, identifier, 1) for identifier in identifiers)
+        return Contents(frozenset(), tuple(meters))
+
+    roster = Roster("", set(), [], learnt=True)
+    for there in ("A",), ("A", "B"), ("B", "C"), ("D", "E"):
+        assert roster.take(contents(*there))
+    assert {(slot.number, slot.identity) for slot in roster.slots} == {(1, "D"), (2, "E")}
+    # One of them was there before, and is gone for long.
+    assert roster.take(contents("D", "E", "F"))
+    assert roster.take(contents("E", "F")) is False
+    assert roster.take(contents("G", "H"))
+    assert {(slot.number, slot.identity) for slot in roster.slots} == {
+        (1, "D"),
+        (2, "G"),
+        (3, "H"),
+    }
 
 
 async def test_a_line_that_nobody_knows_is_kept_by_a_sensor_that_is_disabled(

@@ -153,16 +153,18 @@ class Roster:
             sent[key.meter].add(key.obis)
         is_new = _learn(self.lines, sent[ELECTRICITY])
         self._heard |= sent[ELECTRICITY] & self.lines
+        known = {_known_by(slot) for slot in self.slots}
         present = {_known_by(meter) for meter in contents.meters}
+        new = [meter for meter in contents.meters if _known_by(meter) not in known]
+        self._place(new, present)
+        slots = {_known_by(slot): slot for slot in self.slots}
         for meter in contents.meters:
-            slot = next((s for s in self.slots if _known_by(s) == _known_by(meter)), None)
-            if slot is None:
-                slot = self._place(meter, present)
-                is_new = True
-            is_new |= _learn(slot.lines, sent[meter.identity])
+            is_new |= _learn(slots[_known_by(meter)].lines, sent[meter.identity])
         kinds = {identity: kind for kind, identity in present}
         self.slots = [slot for slot in self.slots if self._may_be(slot, kinds)]
-        return is_new
+        # What was there last stands last, also after the next start.
+        self.slots.sort(key=lambda slot: _known_by(slot) in present)
+        return is_new or bool(new)
 
     def _may_be(self, slot: Slot, kinds: Mapping[str, tuple[MBusType, ...]]) -> bool:
         """Return whether a meter may be there, beside those of which the kinds are given."""
@@ -172,16 +174,21 @@ class Roster:
         # It was only recalled, and there are meters, none of which is that one.
         return not kinds
 
-    def _place(self, meter: MBusMeter, present: set[_KnownBy]) -> Slot:
-        """Put a meter in the slot of one that is gone, which it replaces, or in a new one."""
-        alike = [slot for slot in self.slots if _kind(slot.type) == _kind(meter.type)]
-        for slot in alike:
-            if _known_by(slot) not in present:
+    def _place(self, new: list[MBusMeter], present: set[_KnownBy]) -> None:
+        """Put each new meter in the slot of one that is gone, or in a new one.
+
+        Of those that are gone they replace the ones that were there last, in their order.
+        """
+        for index, meter in enumerate(new):
+            kind = _kind(meter.type)
+            alike = [slot for slot in self.slots if _kind(slot.type) == kind]
+            gone = [slot for slot in alike if _known_by(slot) not in present]
+            at_once = sum(_kind(other.type) == kind for other in new[index:])
+            if gone:
+                slot = gone[-at_once:][0]
                 slot.type, slot.identity = meter.type, meter.identity
-                return slot
-        slot = Slot(meter.type, len(alike) + 1, meter.identity, set())
-        self.slots.append(slot)
-        return slot
+            else:
+                self.slots.append(Slot(meter.type, len(alike) + 1, meter.identity, set()))
 
     def settle(self) -> bool:
         """Forget what this meter does not send, now that it has been heard.
