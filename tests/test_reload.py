@@ -226,6 +226,35 @@ async def test_a_second_meter_without_a_name_never_takes_what_the_first_one_has(
     assert "yaml" not in prefixes_by_url(hass).values()
 
 
+@pytest.mark.logs("No telegrams from .*: configuration.yaml has the port")
+async def test_a_meter_whose_lines_were_in_the_file_twice_keeps_its_entities(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway))
+    async with gateway.sending(AM550):
+        await state_of(hass, POWER, "0.461")
+        await hass.data[YAML_PORTS]["yaml"].remember()
+        await reload(hass, at(gateway), at(gateway))
+        assert len(hass.data[YAML_PORTS]) == 2
+        await until(lambda: any(p.reader.cause for p in hass.data[YAML_PORTS].values()))
+        await reload(hass, at(gateway))
+        await state_of(hass, POWER, "0.461")
+    assert hass.data[YAML_PORTS].keys() == {"yaml"}
+
+
+async def test_a_meter_whose_version_is_found_out_keeps_its_entities_beside_a_second_one(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    first, second = (at(its, dsmr_version="auto") for its in (gateway, second_gateway))
+    await set_up(hass, first)
+    async with gateway.sending(AM550):
+        await until(lambda: hass.states.get(POWER) is not None)
+        await state_of(hass, POWER, "0.461")
+        await hass.data[YAML_PORTS]["yaml"].remember()
+    await reload(hass, second, first)
+    assert prefixes_by_url(hass)[f"socket://127.0.0.1:{gateway.port}"] == "yaml"
+
+
 async def test_meters_without_a_name_are_two_though_they_are_set_up_at_once(
     hass: HomeAssistant,
     gateway: Gateway,

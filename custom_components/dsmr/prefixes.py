@@ -45,7 +45,9 @@ async def settle(hass: HomeAssistant, config: ConfigType) -> None:
     for platform, written in conf_util.config_per_platform(config, SENSOR_DOMAIN):
         if platform == DOMAIN and not written.get(CONF_UNIQUE_ID):
             port, by_name, by_port = _candidates(written)
-            if not _is_known(hass, by_port):
+            # Lines that were in the file twice for a while made it known by its port too.
+            had_it = await Roster.port_of(hass, by_name) == port
+            if had_it or not _is_known(hass, by_port):
                 ports[by_name].append(port)
     owners = hass.data[_OWNERS] = {}
     for by_name, among in ports.items():
@@ -68,8 +70,8 @@ def prefix_of(hass: HomeAssistant, taken: Container[str], config: ConfigType) ->
     if unique_id := config.get(CONF_UNIQUE_ID):
         return str(unique_id)
     port, by_name, by_port = _candidates(config)
-    is_another = hass.data.get(_OWNERS, {}).get(by_name, port) != port
-    return by_port if is_another or by_name in taken or _is_known(hass, by_port) else by_name
+    is_owner = hass.data[_OWNERS].get(by_name) == port
+    return by_name if is_owner and by_name not in taken else by_port
 
 
 def _candidates(config: ConfigType) -> tuple[str, str, str]:

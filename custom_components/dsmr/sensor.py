@@ -134,7 +134,9 @@ async def _follow(
     while True:
         before = p1_port.reader.version
         version = await p1_port.reader.found()
-        p1_port.roster = await Roster.load(hass, prefix, version, presume=False)
+        roster = await Roster.load(hass, prefix, version, presume=False)
+        roster.port = p1_port.roster.port
+        p1_port.roster = roster
         await p1_port.remember()
         if before is OTHERS:
             begin()
