@@ -302,6 +302,24 @@ async def test_the_oldest_unique_ids_become_those_of_today(
     assert (dr.async_get(hass).async_get(old_device.id) is None) is not has_more
 
 
+async def test_an_oldest_unique_id_that_has_become_that_of_another_entity_costs_no_set_up(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    entry.add_to_hass(hass)
+    left, shown = (
+        entity_registry.async_get_or_create(
+            "sensor", "dsmr", f"{SERIAL}_{name}", config_entry=entry
+        ).entity_id
+        for name in ("Power_Consumption", "current_electricity_usage")
+    )
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    async with gateway.sending(AM550):
+        await state_of(hass, shown, "0.461")
+    # Which of them has the history, a person knows.
+    assert entity_registry.async_get(left)
+
+
 @pytest.mark.logs("No telegrams from /dev/no-such-port: .*there is no such port")
 @pytest.mark.parametrize(
     ("version", "key"),

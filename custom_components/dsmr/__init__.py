@@ -91,7 +91,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
             translation_placeholders={"version": str(key)},
         )
     await take_over(hass, entry)
-    await er.async_migrate_entries(hass, entry.entry_id, partial(migrated, key))
+    migrating = partial(migrated, er.async_get(hass), key)
+    await er.async_migrate_entries(hass, entry.entry_id, migrating)
     roster = await Roster.load(hass, entry.entry_id, VERSIONS[key], presume=False)
     connection = connection_of(entry.data, entry.title)
     found = hass.data.get(PROBED, {}).pop(connection.url, None)

@@ -52,18 +52,22 @@ _OLD_GAS: Final = "gas_meter_reading"
 
 
 @callback
-def migrated(version: str, entity: er.RegistryEntry) -> dict[str, Any] | None:
+def migrated(
+    entities: er.EntityRegistry, version: str, entity: er.RegistryEntry
+) -> dict[str, Any] | None:
     """Return what changes of an entity whose unique id was made of its name, or None.
 
     Args:
+        entities: where no other may have the unique id that it gets.
         version: the `dsmr_version` of the config entry.
         entity: the entity.
     """
-    for name, key in _NAMES.items():
+    keys = {**_NAMES, _GAS_NAME: _GAS[version]} if version in _GAS else _NAMES
+    for name, key in keys.items():
         if entity.unique_id.endswith(f"_{name}"):
-            return {"new_unique_id": entity.unique_id.removesuffix(name) + key}
-    if version in _GAS and entity.unique_id.endswith(f"_{_GAS_NAME}"):
-        return {"new_unique_id": entity.unique_id.removesuffix(_GAS_NAME) + _GAS[version]}
+            new = entity.unique_id.removesuffix(name) + key
+            is_taken = entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, new)
+            return None if is_taken else {"new_unique_id": new}
     return None
 
 
