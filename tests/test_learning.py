@@ -74,6 +74,17 @@ async def test_at_the_next_start_there_is_what_the_meter_sends_and_nothing_else(
     assert entity_registry.async_get("sensor.obis_24_5_0_water")
 
 
+async def test_a_meter_is_known_again_of_which_the_port_was_not_remembered(
+    hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
+) -> None:
+    stored = remembered("5", ["1.7.0"], [])
+    del stored["data"]["port"]
+    hass_storage["dsmr.yaml"] = stored
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    assert value_of(hass, "sensor.power_consumption") == "unavailable"
+    assert hass.states.get("sensor.gas_consumption") is None
+
+
 async def test_what_a_meter_has_stopped_sending_is_not_there_at_the_next_start(
     hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
 ) -> None:

@@ -96,7 +96,7 @@ class Roster:
                 learnt=True,
                 serial=SerialSettings.of(stored["serial"]),
                 patience=stored["patience"],
-                port=stored["port"],
+                port=stored.get("port", ""),
             )
         if not presume:
             return cls(port_id, set(), [], learnt=True)
@@ -115,7 +115,7 @@ class Roster:
     async def port_of(hass: HomeAssistant, port_id: str) -> str | None:
         """Return what a P1 port was called when it was last remembered, or None."""
         stored = await _store(hass, port_id).async_load()
-        return str(stored["port"]) if stored else None
+        return str(stored.get("port", "")) if stored else None
 
     @staticmethod
     async def move(hass: HomeAssistant, port_id: str, to: str) -> None:
