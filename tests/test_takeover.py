@@ -135,6 +135,26 @@ async def test_the_file_has_its_meter_back_when_the_entry_goes(
     assert "yaml_left_out_yaml" not in issues(hass)
 
 
+async def test_the_file_has_its_port_back_when_the_entry_reads_another_one(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway))
+    await read(hass, gateway, AM550, POWER)
+    await fix(hass)
+    await gateway.disconnected()
+    entry = entry_of(hass)
+    port = f"socket://127.0.0.1:{second_gateway.port}"
+    with configuration(at(gateway)):
+        async with gateway.sending(AM550), second_gateway.sending(AM550):
+            hass.config_entries.async_update_entry(entry, data={**entry.data, "port": port})
+            await hass.config_entries.async_reload(entry.entry_id)
+            await until(lambda: bool(hass.data.get(YAML_PORTS, {})))
+            await until(lambda: hass.data[YAML_PORTS]["yaml"].dsmr.telegram is not None)
+            await until(lambda: entry.runtime_data.dsmr.telegram is not None)
+            await hass.async_block_till_done()
+    assert issues(hass) == {"import_yaml_yaml"}
+
+
 async def test_an_entry_that_is_enabled_again_comes_before_the_file(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:

@@ -67,9 +67,9 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     @callback
     def changed(change: ConfigEntryChange, entry: ConfigEntry) -> None:
         """Let configuration.yaml have a meter that no entry reads any more."""
-        is_removed = change is ConfigEntryChange.REMOVED
-        has_left = entry.disabled_by is not None and entry.state is ConfigEntryState.NOT_LOADED
-        if (is_removed or has_left) and entry.domain == DOMAIN and is_left_out(hass):
+        if entry.domain != DOMAIN or not is_left_out(hass):
+            return
+        if change is ConfigEntryChange.REMOVED or _has_left(entry):
             _read_file_again(hass)
 
     async_register_admin_service(hass, DOMAIN, SERVICE_RELOAD, reload)
@@ -118,6 +118,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
     entry.runtime_data.dsmr.listen_contents(partial(_read, hass, entry))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
+
+
+@callback
+def _has_left(entry: DsmrConfigEntry) -> bool:
+    """Return whether an entry reads no port any more, or will read another one than it does."""
+    if entry.state is ConfigEntryState.LOADED:
+        return entry.runtime_data.reader.connection.url != connection_of(entry.data).url
+    return entry.disabled_by is not None and entry.state is ConfigEntryState.NOT_LOADED
 
 
 @callback
