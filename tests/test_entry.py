@@ -697,6 +697,7 @@ async def test_a_meter_that_the_built_in_took_for_the_gas_meter_goes_on_as_what_
         await state_of(hass, entity_id, "84.108")
         assert seen() == ("84.108", device_class)
         assert entities_of(hass, entry)[IN_PLACE_OF_GAS].device_name == device
+        assert [slot.type for slot in entry.runtime_data.roster.slots] == [int(type_)]
         # And so it is after the next start.
         await hass.config_entries.async_reload(entry.entry_id)
         await state_of(hass, entity_id, "84.108")

@@ -159,7 +159,9 @@ class Roster:
         self._place(new, present)
         slots = {_known_by(slot): slot for slot in self.slots}
         for meter in contents.meters:
-            is_new |= _learn(slots[_known_by(meter)].lines, sent[meter.identity])
+            slot = slots[_known_by(meter)]
+            slot.type = meter.type
+            is_new |= _learn(slot.lines, sent[meter.identity])
         kinds = {identity: kind for kind, identity in present}
         self.slots = [slot for slot in self.slots if self._may_be(slot, kinds)]
         # What was there last stands last, also after the next start.
