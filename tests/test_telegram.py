@@ -9,6 +9,7 @@ from dsmr_parser.parsers import ValueParser
 import pytest
 
 from custom_components.dsmr.checksum import crc16, crc16_of_changes
+from custom_components.dsmr.doubts import PROVEN
 from custom_components.dsmr.framing import Framer
 from custom_components.dsmr.lines import LONGEST_ODD
 from custom_components.dsmr.models import (
@@ -20,7 +21,7 @@ from custom_components.dsmr.models import (
     Telegram,
 )
 from custom_components.dsmr.obis import AVERAGE_PEAK, FLOW, MBUS_READING, MONTH_END, PEAKS
-from custom_components.dsmr.telegram import PROVEN, ChecksumError, Decoder
+from custom_components.dsmr.telegram import ChecksumError, Decoder
 from custom_components.dsmr.versions import VERSIONS
 
 from .meter import MODELS, SimulatedMeter

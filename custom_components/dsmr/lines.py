@@ -19,6 +19,9 @@ from .versions import OTHERS, Version
 # in the standards of DSMR 4 also have C:D.E and A-B:C.D.E.F.
 _REFERENCE = re.compile(r"(\d+)-(\d+):(\d+)[.:](\d+\.\d+)(?:[*.]\d+)?[ ]*")
 
+ALIKE: Final = bytes.maketrans(b"123456789", b"000000000")
+"""Makes all digits one: what is left is the shape of a line, mostly that of the next one too."""
+
 # Lines of which nothing changes but the number, or the minutes and seconds of the hour.
 _NUMBER = re.compile(rb"([^(]+\()\d+(?:\.\d*)?(\*(\w+)\)\s*)")
 _TIME = re.compile(rb"([^(]+\(\d{8})(\d\d)\d\d([SW]?\)\s*)")

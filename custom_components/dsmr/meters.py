@@ -1,0 +1,178 @@
+"""Which meters are behind the electricity meter, and what does each say?"""
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from .lines import Line
+from .models import ELECTRICITY, MBusMeter, MBusType, Reading, ReadingKey, Telegram
+from .obis import MBUS_IDENTIFIERS, MBUS_READING, MBUS_TYPE
+
+LONGEST_UNREAD: Final = timedelta(days=30)
+"""How much earlier than another one a meter was last read that is not read any more."""
+
+_MBUS_TYPES = frozenset(MBusType)
+
+
+class Meters:
+    """Finds the M-Bus meters in the telegrams of one P1 port, by their identifiers."""
+
+    def __init__(self, *, has_checksum: bool) -> None:
+        """Begin without a meter; whether telegrams have a checksum says what may be damaged."""
+        self._has_checksum = has_checksum
+        self._seen: set[str] = set()
+        # Where there is no checksum: what has come once on the channel of another meter.
+        self._strangers: set[tuple[int, str]] = set()
+        # By an identifier that meters of two types have: the type of the one known by it alone.
+        self._owners: dict[str, int] = {}
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether the last telegram had meters that are not believed yet."""
+        return bool(self._strangers)
+
+    def add(
+        self, readings: dict[ReadingKey, Reading], lines: Iterable[Line], last: Telegram
+    ) -> Iterator[MBusMeter]:
+        """Add the readings of the M-Bus meters under their identities; yield the meters.
+
+        Args:
+            readings: to which they are added.
+            lines: of the M-Bus channels, as read.
+            last: the telegram before.
+        """
+        channels: defaultdict[int, dict[str, Reading]] = defaultdict(dict)
+        for line in lines:
+            channels[line.channel].setdefault(line.key.obis, line.reading)
+        taken: set[str] = set()
+        times = [time for values in channels.values() if (time := _read_at(values))]
+        strangers: set[tuple[int, str]] = set()
+        found = [
+            (self._type(channel, values, strangers, last), channel, values)
+            for channel, values in channels.items()
+        ]
+        # A meter that was replaced, and the old channel of one that has moved, may stay in the
+        # telegrams for years, before those that are read.
+        found.sort(key=lambda of: (of[0], _is_left(of[2], times), of[1]))
+        # One device that measures heat and cold has two channels and one identifier, which is that
+        # of the heat meter, also as long as that is not read or its channel is missing.
+        owners = {
+            _identifier(values): type_
+            for type_, _, values in reversed(found)
+            if type_ in _MBUS_TYPES
+        }
+        for type_, channel, values in found:
+            if type_ in _MBUS_TYPES:
+                identifier = _identifier(values)
+                owner = min(owners[identifier], self._owners.get(identifier, type_))
+                other = owner != type_
+                meter = self._meter(MBusType(type_), channel, values, taken, is_shared=other)
+                if meter is None:
+                    continue
+                said = {ReadingKey(meter.identity, obis): values[obis] for obis in values}
+                stranger = (meter.type, meter.identity)
+                if expected := self._in_place_of(stranger, channel, strangers, last):
+                    meter = expected
+                    said = {k: last.readings[k] for k in last.readings if k.meter == meter.identity}
+                elif other:
+                    self._owners[identifier] = owner
+                taken.add(meter.identity)
+                self._seen.add(meter.identity)
+                readings.update(said)
+                yield meter
+            elif type_:
+                # There are no rows for such a meter; what it says is not lost.
+                for obis, reading in values.items():
+                    readings[ReadingKey(ELECTRICITY, f"{channel}:{obis}")] = reading
+        self._strangers = strangers
+
+    def _type(
+        self,
+        channel: int,
+        values: Mapping[str, Reading],
+        strangers: set[tuple[int, str]],
+        last: Telegram,
+    ) -> int:
+        """Return the type of the meter on a channel, or 0 for an empty slot."""
+        type_ = _type(values)
+        if type_ in _MBUS_TYPES:
+            return type_
+        expected = self._in_place_of((type_, str(channel)), channel, strangers, last)
+        return expected.type if expected else type_
+
+    def _in_place_of(
+        self,
+        stranger: tuple[int, str],
+        channel: int,
+        strangers: set[tuple[int, str]],
+        last: Telegram,
+    ) -> MBusMeter | None:
+        """Return which meter is expected on a channel where another one comes first, or None.
+
+        Where there is no checksum it may be the type or the identifier that was damaged. What comes
+        again in the next telegram is there.
+
+        Args:
+            stranger: the type and the identity of what comes; the channel where it has no rows.
+            channel: where it is.
+            strangers: to these it is added where another one is expected.
+            last: the telegram before.
+        """
+        meters = last.contents.meters
+        known = {(m.type, m.identity) for m in meters} | self._strangers
+        expected = next((m for m in meters if m.channel == channel), None)
+        if self._has_checksum or stranger in known or expected is None:
+            return None
+        strangers.add(stranger)
+        return expected
+
+    def _meter(
+        self,
+        type_: MBusType,
+        channel: int,
+        values: dict[str, Reading],
+        taken: Container[str],
+        *,
+        is_shared: bool,
+    ) -> MBusMeter | None:
+        """Return the meter on a channel, or None for one that was never read.
+
+        Args:
+            type_: what it measures.
+            channel: where it is.
+            values: what its lines say.
+            taken: the identities of other meters.
+            is_shared: whether its identifier is that of a meter of another type.
+        """
+        identifier = _identifier(values)
+        for suffix in ("", f" {type_}", f" {type_} {channel}")[is_shared:]:
+            meter = MBusMeter(type_, identifier and identifier + suffix, channel)
+            if meter.identity not in taken:
+                break
+        is_read = values.get(MBUS_READING, Reading(None)).value is not None
+        return meter if is_read or meter.identity in self._seen else None
+
+
+def _identifier(values: Mapping[str, Reading]) -> str:
+    """Return the identifier of the meter on a channel, or "" where it sends none."""
+    identifiers = (str(values[obis].value or "") for obis in MBUS_IDENTIFIERS if obis in values)
+    return next(filter(None, identifiers), "")
+
+
+def _type(values: Mapping[str, Reading]) -> int:
+    """Return the type of the meter on a channel, or 0 for an empty slot."""
+    type_ = str(values.get(MBUS_TYPE, Reading(None)).value)
+    return int(type_) if type_.isdecimal() else 0
+
+
+def _read_at(values: Mapping[str, Reading]) -> datetime | None:
+    """Return when the meter on a channel was read."""
+    return values.get(MBUS_READING, Reading(None)).time
+
+
+def _is_left(values: Mapping[str, Reading], times: Sequence[datetime]) -> bool:
+    """Return whether the meter on a channel is not read, or not any more while others are."""
+    reading = values.get(MBUS_READING, Reading(None))
+    late = reading.time is not None and max(times) - reading.time > LONGEST_UNREAD
+    return late or reading.value is None
