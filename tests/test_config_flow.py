@@ -519,8 +519,13 @@ async def test_the_gas_keeps_its_history_when_the_version_changes(
     assert {entity_id for entity_id in before if "consumption" in entity_id} <= gas()
 
 
+@pytest.mark.parametrize("is_taken_away", [False, True])
 async def test_who_moves_a_meter_changes_nothing_of_its_gas_meters(
-    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entity_registry: er.EntityRegistry,
+    *,
+    is_taken_away: bool,
 ) -> None:
     # The first one was replaced long ago, and is sent on: the other one comes first in a telegram.
     rows = "0-2:24.1.0(003)\r\n0-2:96.1.0(4732)\r\n0-2:24.2.1(261112070000W)(02000.000*m3)\r\n!"
@@ -537,6 +542,10 @@ async def test_who_moves_a_meter_changes_nothing_of_its_gas_meters(
     before = {e.entity_id: e.unique_id for e in entity_registry.entities.values()}
     form = await entry.start_reconfigure_flow(hass)
     result = await give(hass, form, {"port": at(gateway), "dsmr_version": "4"})
+    if is_taken_away:
+        # The first one is sent no longer.
+        kept = sent.decode().rpartition("!")[0].replace(f"({gas})", "(4733)")
+        sent = edited(f"{kept}!0000\r\n".encode(), o0_1_24_2_1="(632525252525W)(00000.000*m3)")
     done = await after(hass, result, gateway, sent)
     assert done["reason"] == "reconfigure_successful"
     assert entry.data["serial_id_gas"] == gas

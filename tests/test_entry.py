@@ -799,6 +799,12 @@ async def test_heat_that_is_paired_after_cold_with_one_identifier_has_sensors_of
     assert seen[f"{IN_PLACE_OF_GAS} 11"].entity_id == "sensor.cooling_meter_cooling_energy"
     assert seen[IN_PLACE_OF_GAS].device_name == "Heat Meter"
     assert seen[f"{IN_PLACE_OF_GAS} 11"].device_name == "Cooling Meter"
+    # Nor does one go on as the other one after a start, when the heat is not sent for a while.
+    await entry.runtime_data.remember()
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    async with gateway.sending(house_with("011", "11.000*GJ")):
+        await state_of(hass, "sensor.cooling_meter_cooling_energy", "11.0")
+    assert value_of(hass, "sensor.heat_meter_energy") == "unknown"
 
 
 async def test_a_gas_meter_has_not_the_maker_of_the_one_that_it_replaced(

@@ -112,6 +112,23 @@ async def test_a_meter_moves_with_its_entities_their_names_and_what_was_learnt(
     assert issues(hass) == {"yaml_left_out_yaml"}
 
 
+async def test_what_was_only_presumed_of_a_meter_does_not_move(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    # It has one phase, and no gas meter.
+    sent = edited(telegram_of("sagemcom-xs210"), o0_1_24_1_0="", o0_1_96_1_0="", o0_1_24_2_1="")
+    await set_up(hass, at(gateway))
+    await read(hass, gateway, sent, POWER)
+    assert value_of(hass, "sensor.gas_consumption") == "unknown"
+    await fix(hass)
+    await hass.async_block_till_done()
+    await read(hass, gateway, sent, POWER)
+    moved = {entity_id for entity_id in entity_registry.entities if entity_id.startswith("sensor.")}
+    assert {POWER, "sensor.voltage_phase_l1", "sensor.smart_meter_connection"} < moved
+    assert not {entity_id for entity_id in moved if entity_id.endswith(("_l2", "_l3"))}
+    assert not {entity_id for entity_id in moved if "gas" in entity_id}
+
+
 @pytest.mark.parametrize("ends", ["removed", "disabled"])
 async def test_the_file_has_its_meter_back_when_the_entry_goes(
     hass: HomeAssistant, gateway: Gateway, ends: str

@@ -709,15 +709,19 @@ def test_a_gas_meter_that_was_taken_away_is_gone_in_the_second_telegram() -> Non
         assert len(meter.says(ME382).contents.meters) == 1
 
 
-def test_one_device_that_measures_heat_and_cold_is_two_meters_wherever_they_are() -> None:
+@pytest.mark.parametrize(("heat_type", "cold_type"), [(4, 10), (12, 11), (4, 13)])
+def test_one_device_that_measures_heat_and_cold_is_two_meters_wherever_they_are(
+    heat_type: int, cold_type: int
+) -> None:
+    cold_meter = f"4B32 {cold_type}"
     body = AM550.decode().rpartition("!")[0]
 
     def device(heat: int, cold: int) -> bytes:
         return edited(
             (
-                f"{body}0-{heat}:24.1.0(004)\r\n0-{heat}:96.1.0(4B32)\r\n"
+                f"{body}0-{heat}:24.1.0({heat_type:03})\r\n0-{heat}:96.1.0(4B32)\r\n"
                 f"0-{heat}:24.2.1(261112070000W)(00012.300*GJ)\r\n"
-                f"0-{cold}:24.1.0(010)\r\n0-{cold}:96.1.0(4B32)\r\n"
+                f"0-{cold}:24.1.0({cold_type:03})\r\n0-{cold}:96.1.0(4B32)\r\n"
                 f"0-{cold}:24.2.1(261112070000W)(00003.400*GJ)\r\n!0000\r\n"
             ).encode()
         )
@@ -727,11 +731,11 @@ def test_one_device_that_measures_heat_and_cold_is_two_meters_wherever_they_are(
             meter.identity: telegram.readings[ReadingKey(meter.identity, "24.2.1")].value
             for meter in telegram.contents.meters[1:]
         }
-        assert read == {"4B32": Decimal("12.300"), "4B32 10": Decimal("3.400")}
+        assert read == {"4B32": Decimal("12.300"), cold_meter: Decimal("3.400")}
     # After a start the heat may not have been read yet; cold is not heat therefore.
     unread = edited(device(2, 3), o0_2_24_2_1="(632525252525W)(00000.000)")
     meters = Meter().says(unread).contents.meters
-    assert [meter.identity for meter in meters[1:]] == ["4B32 10"]
+    assert [meter.identity for meter in meters[1:]] == [cold_meter]
     # Nor is it while the channel of the heat is missing.
     meter = Meter()
     both = edited(device(2, 3))
@@ -740,10 +744,20 @@ def test_one_device_that_measures_heat_and_cold_is_two_meters_wherever_they_are(
         [behind.identity for behind in meter.says(telegram).contents.meters[1:]]
         for telegram in (both, alone, alone, both)
     ]
-    assert shown == [["4B32", "4B32 10"], ["4B32 10"], ["4B32 10"], ["4B32", "4B32 10"]]
+    assert shown == [["4B32", cold_meter], [cold_meter], [cold_meter], ["4B32", cold_meter]]
     # An empty slot has no meter, whatever it says.
     empty = Meter().says(edited(device(2, 3), o0_2_24_1_0="()")).contents.meters
     assert [meter.identity for meter in empty[1:]] == ["4B32"]
+
+
+def test_whose_an_identifier_is_is_known_from_the_start_where_it_was_known_before() -> None:
+    cold = edited(AM550, o0_1_24_1_0="(011)", o0_1_24_2_1="(261112070000W)(00003.400*GJ)")
+    gas = "4730303839303031323334353030303233"
+    for owners, expected in ({}, gas), ({gas: MBusType.HEAT}, f"{gas} 11"):
+        decoder = Decoder(VERSIONS["5"], UTC, Counters(), owners)
+        for reader in (decoder, decoder.of(VERSIONS["4"])):
+            [meter] = reader.decode(cold, 0).contents.meters
+            assert meter.identity == expected
 
 
 def test_four_meters_with_one_identifier_are_four() -> None:

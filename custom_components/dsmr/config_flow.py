@@ -391,8 +391,8 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
     def _change(self, entry: DsmrConfigEntry) -> ConfigFlowResult:
         """Let an entry have what was found; its entities keep their ids and their history."""
         stored, gas = self._handed_over(), entry.data.get(CONF_SERIAL_ID_GAS)
-        if any(meter.identifier == gas for meter in self._found.telegram.contents.meters):
-            # It may come after another one now; what is known by it is still there.
+        if gas and stored[CONF_DSMR_VERSION] == entry.data[CONF_DSMR_VERSION]:
+            # What is known by it is still there, wherever it may be now.
             stored[CONF_SERIAL_ID_GAS] = gas
         replace_meter(self.hass, entry, stored)
         title = self._found.title if _is_made(entry) else entry.title

@@ -13,19 +13,26 @@ LONGEST_UNREAD: Final = timedelta(days=30)
 """How much earlier than another one a meter was last read that is not read any more."""
 
 _MBUS_TYPES = frozenset(MBusType)
+# Those that come after all others, whatever their numbers: of heat and cold, heat comes first.
+_COLD = frozenset({MBusType.COOLING_RETURN, MBusType.COOLING_FLOW, MBusType.HEAT_COOLING})
 
 
 class Meters:
     """Finds the M-Bus meters in the telegrams of one P1 port, by their identifiers."""
 
-    def __init__(self, *, has_checksum: bool) -> None:
-        """Begin without a meter; whether telegrams have a checksum says what may be damaged."""
+    def __init__(self, *, has_checksum: bool, owners: Mapping[str, int]) -> None:
+        """Begin without a meter.
+
+        Args:
+            has_checksum: whether telegrams have one, or may be damaged unnoticed.
+            owners: by an identifier that meters of two types have, the type of the one that is
+                known by it alone.
+        """
         self._has_checksum = has_checksum
         self._seen: set[str] = set()
         # Where there is no checksum: what has come once on the channel of another meter.
         self._strangers: set[tuple[int, str]] = set()
-        # By an identifier that meters of two types have: the type of the one known by it alone.
-        self._owners: dict[str, int] = {}
+        self.owners = {**owners}
 
     @property
     def is_strange(self) -> bool:
@@ -54,7 +61,7 @@ class Meters:
         ]
         # A meter that was replaced, and the old channel of one that has moved, may stay in the
         # telegrams for years, before those that are read.
-        found.sort(key=lambda of: (of[0], _is_left(of[2], times), of[1]))
+        found.sort(key=lambda of: (_rank(of[0]), _is_left(of[2], times), of[1]))
         # One device that measures heat and cold has two channels and one identifier, which is that
         # of the heat meter, also as long as that is not read or its channel is missing.
         owners = {
@@ -65,7 +72,7 @@ class Meters:
         for type_, channel, values in found:
             if type_ in _MBUS_TYPES:
                 identifier = _identifier(values)
-                owner = min(owners[identifier], self._owners.get(identifier, type_))
+                owner = min(owners[identifier], self.owners.get(identifier, type_), key=_rank)
                 other = owner != type_
                 meter = self._meter(MBusType(type_), channel, values, taken, is_shared=other)
                 if meter is None:
@@ -76,7 +83,7 @@ class Meters:
                     meter = expected
                     said = {k: last.readings[k] for k in last.readings if k.meter == meter.identity}
                 elif other:
-                    self._owners[identifier] = owner
+                    self.owners[identifier] = owner
                 taken.add(meter.identity)
                 self._seen.add(meter.identity)
                 readings.update(said)
@@ -152,6 +159,11 @@ class Meters:
                 break
         is_read = values.get(MBUS_READING, Reading(None)).value is not None
         return meter if is_read or meter.identity in self._seen else None
+
+
+def _rank(type_: int) -> tuple[bool, int]:
+    """Return what sorts the types of meters: who of two has the identifier that they share."""
+    return type_ in _COLD, type_
 
 
 def _identifier(values: Mapping[str, Reading]) -> str:

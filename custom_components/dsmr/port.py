@@ -137,7 +137,8 @@ class P1Port:
         self._queue: deque[Event] = deque(maxlen=QUEUE_SIZE)
         counters = Counters()
         self.dsmr = DSMR(self._queue, time_between_update, counters)
-        decoder = Decoder(version, dt_util.get_default_time_zone(), counters)
+        zone = dt_util.get_default_time_zone()
+        decoder = Decoder(version, zone, counters, roster.owners())
         # Until ESPHome is set up, an `esphome-hass://` port raises Home Assistant's error for that.
         self.reader = Reader(
             connection, decoder, self._queue, self.dsmr.drain, not_ready=(HomeAssistantError,)

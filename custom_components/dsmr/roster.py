@@ -165,8 +165,9 @@ class Roster:
         kinds = {identity: kind for kind, identity in present}
         self.slots = [slot for slot in self.slots if self._may_be(slot, kinds)]
         # What was there last stands last, also after the next start.
+        before = self.slots.copy()
         self.slots.sort(key=lambda slot: _known_by(slot) in present)
-        return is_new or bool(new)
+        return is_new or bool(new) or self.slots != before
 
     def _may_be(self, slot: Slot, kinds: Mapping[str, tuple[MBusType, ...]]) -> bool:
         """Return whether a meter may be there, beside those of which the kinds are given."""
@@ -202,6 +203,23 @@ class Roster:
         self.lines = self._heard.copy()
         self.slots = [slot for slot in self.slots if slot.identity]
         return presumed
+
+    def owners(self) -> dict[str, MBusType]:
+        """Return by an identifier that meters of two types have whose it is.
+
+        The other one is known by that and its type (`meters.py`).
+        """
+        return {
+            slot.identity: slot.type
+            for slot in self.slots
+            if slot.identity
+            and any(other.identity.startswith(f"{slot.identity} ") for other in self.slots)
+        }
+
+    def is_presumed(self, row: DSMRSensorDescription, slot: Slot | None) -> bool:
+        """Return whether it is only from the version that a meter would send what a row shows."""
+        heard = slot.identity if slot else row.obis in self._heard
+        return not self.learnt and bool(row.obis) and not heard
 
     def rows(self, slot: Slot | None) -> list[DSMRSensorDescription]:
         """Return the rows for what a meter sends; without a slot, the electricity meter."""

@@ -131,9 +131,9 @@ async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
     version = p1_port.reader.version
     before = YamlIdentity(version, DEFAULT_PRECISION, port_id, "")
     after = EntryIdentity(version, DEFAULT_PRECISION, hass, entry, p1_port.roster)
-    registry = er.async_get(hass)
+    registry, roster = er.async_get(hass), p1_port.roster
     platforms = [p for p in async_get_platforms(hass, DOMAIN) if p.config_entry is None]
-    for description, slot in _all(p1_port.roster):
+    for description, slot in _all(roster):
         old = before.unique_id(description, slot)
         entity_id = registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, old)
         if entity_id is None:
@@ -141,7 +141,13 @@ async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
         for platform in platforms:
             if entity_id in platform.entities:
                 await platform.async_remove_entity(entity_id)
-        rename(registry, old, after.unique_id(description, slot))
+        if roster.is_presumed(description, slot):
+            registry.async_remove(entity_id)
+        else:
+            rename(registry, old, after.unique_id(description, slot))
+    if not roster.learnt:
+        roster.settle()
+        await p1_port.remember()
     await Roster.move(hass, port_id, entry.entry_id)
     leave_out(hass, port_id, p1_port.reader.connection.name, entry)
 

@@ -50,14 +50,28 @@ class Decoder:
         counters: checksum failures and unreadable lines are counted here.
     """
 
-    def __init__(self, version: Version, zone: tzinfo, counters: Counters) -> None:
-        """Prepare for telegrams of a version, from a meter in a time zone."""
+    def __init__(
+        self,
+        version: Version,
+        zone: tzinfo,
+        counters: Counters,
+        owners: Mapping[str, int] | None = None,
+    ) -> None:
+        """Prepare for telegrams.
+
+        Args:
+            version: of which they are.
+            zone: the time zone of the meter.
+            counters: where it is counted what can't be read.
+            owners: by an identifier that M-Bus meters of two types have, the type of the one that
+                is known by it alone, as far as that is known.
+        """
         self.counters = counters
         self.version = version
         self._zone = zone
         self._reader = LineReader(version, zone, counters)
         self._doubts = None if version.checksum else Doubts(version)
-        self._meters = Meters(has_checksum=version.checksum)
+        self._meters = Meters(has_checksum=version.checksum, owners=owners or {})
         self._registers: defaultdict[ReadingKey, Register] = defaultdict(Register)
         # What the lines say of which the register is not believed.
         self._doubted: dict[ReadingKey, Reading] = {}
@@ -76,7 +90,7 @@ class Decoder:
 
     def of(self, version: Version) -> Decoder:
         """Return a decoder for the same meter, which has turned out to be of another version."""
-        return Decoder(version, self._zone, self.counters)
+        return Decoder(version, self._zone, self.counters, self._meters.owners)
 
     def passes(self, frame: bytes) -> bool:
         """Return whether the bytes of a telegram are those that a meter of the version sent."""
