@@ -155,6 +155,21 @@ async def test_a_route_that_is_dropped_is_noticed_and_its_return_too(
     await hass.data[YAML_PORTS]["yaml"].stop()
 
 
+@pytest.mark.logs("No telegrams from .*the connection was lost")
+@pytest.mark.logs(BACK)
+async def test_a_gateway_that_was_without_power_is_read_long_before_it_would_be_called_silent(
+    hass: HomeAssistant, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("custom_components.dsmr.pauses.SHORTEST_SILENCE", 3600.0)
+    await read(hass)
+    reader = hass.data[YAML_PORTS]["yaml"].reader
+    await elsewhere.lose_power()
+    telegrams, begun = reader.counters.telegrams, hass.loop.time()
+    await until(lambda: reader.counters.telegrams > telegrams)
+    assert hass.loop.time() - begun < 10
+    await hass.data[YAML_PORTS]["yaml"].stop()
+
+
 @pytest.mark.logs("No telegrams from esphome://.*: no telegram for")
 @pytest.mark.logs("Telegrams come from esphome://.* again")
 async def test_an_esphome_behind_a_dropped_route_is_left_and_read_when_that_returns(
@@ -173,7 +188,7 @@ async def test_an_esphome_behind_a_dropped_route_is_left_and_read_when_that_retu
     await proxy.close()
 
 
-@pytest.mark.logs(LOST)
+@pytest.mark.logs(f"No telegrams from socket://{THEIRS}:{PORT}: ")
 @pytest.mark.logs(BACK)
 async def test_a_peer_that_is_gone_without_farewell_and_back_is_called_anew(
     hass: HomeAssistant, elsewhere: Elsewhere

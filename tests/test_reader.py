@@ -492,6 +492,22 @@ def test_a_gateway_that_sends_more_often_from_now_on_is_missed_sooner(line: Line
     run(test())
 
 
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
+def test_what_was_lost_with_the_connection_teaches_no_patience(line: Line) -> None:
+    async def test() -> None:
+        async with Reading("4") as reading:
+            await talks(line, 10)
+            for _ in range(20):
+                await passed(10)
+                line.lose()
+                await passed(8)
+                line.send(AM550)
+            assert reading.reader.pauses.allowed(10) == 35
+
+    run(test())
+
+
 @pytest.mark.logs(LOST + "no telegram for")
 @pytest.mark.logs(BACK)
 def test_however_often_a_gateway_fails_its_silence_is_noticed_after_minutes(line: Line) -> None:

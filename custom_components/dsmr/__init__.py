@@ -113,7 +113,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
     )
     if found is not None:
         entry.runtime_data.probed = found.telegram
-        entry.runtime_data.reader.pauses.resume(found.at)
+        entry.runtime_data.reader.pauses.resume()
     entry.runtime_data.dsmr.listen_loss(partial(_lost, hass, entry))
     entry.runtime_data.dsmr.listen_contents(partial(_read, hass, entry))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)

@@ -1,13 +1,18 @@
-"""Where is the host of a port? Each of its addresses, to be called by itself."""
+"""Where is the host of a port, and is it still there?"""
 
 import asyncio
 from ipaddress import ip_address
-from socket import SOCK_STREAM
-from typing import Final
+import socket
+from typing import Any, Final
 from urllib.parse import urlsplit
+
+from serialx import BaseSerialTransport
 
 SERVERS: Final = ("rfc2217", "socket", "tcp")
 """What begins the URLs of ports for which a TCP connection is made."""
+
+# Not every system has them all: macOS calls the first one by another name.
+_KEEP_ASKING: Final = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 12}
 
 
 async def addressed(url: str) -> list[str]:
@@ -26,7 +31,7 @@ async def addressed(url: str) -> list[str]:
     host, port = parts.hostname, parts.port
     if parts.scheme not in SERVERS or host is None or _is_address(host):
         return [url]
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=SOCK_STREAM)
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     user, at, _ = parts.netloc.rpartition("@")
     behind = "" if port is None else f":{port}"
     addresses = dict.fromkeys(str(address) for *_, (address, *_) in found)
@@ -34,6 +39,23 @@ async def addressed(url: str) -> list[str]:
         parts._replace(netloc=f"{user}{at}{_bracketed(address)}{behind}").geturl()
         for address in addresses
     ]
+
+
+def keep_asking(transport: BaseSerialTransport) -> None:
+    """Have the system ask a host that says nothing for two seconds whether it is still there.
+
+    A gateway that was without power knows nothing of the connection, and nothing is ever sent to it
+    by which it would notice. Asked, it says so.
+    """
+    # serialx has no other way to it.
+    tcp: Any = getattr(transport, "_tcp_transport", None)
+    if tcp is None:
+        return
+    connection = tcp.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ASKING.items():
+        if number := getattr(socket, option, None):
+            connection.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
 def _bracketed(address: str) -> str:

@@ -45,15 +45,27 @@ class Pauses:
         self._gaps: deque[float] = deque(maxlen=GAPS)
         # For how long no bytes came at most since the last telegram that passed.
         self._longest = 0.0
+        self._is_interrupted = False
         self.has_begun = False
 
     def begin(self, now: float) -> None:
         """Take that the port is open."""
         self.heard_at = min(self.heard_at, now)
 
-    def resume(self, at: float) -> None:
-        """Take that a telegram came before, at a time when this did not read the port."""
-        self.heard_at, self.has_begun = at, True
+    def resume(self) -> None:
+        """Take that a telegram came before, when something else read the port.
+
+        The wait for the first one here is a pause then, at least as long as from when the port is
+        open.
+        """
+        self.has_begun = True
+
+    def interrupt(self) -> None:
+        """Take that the connection was lost: what passes until the next telegram is no pause.
+
+        As long as none is known, it may be one: some gateways hang up after each telegram.
+        """
+        self._is_interrupted = self.patience > 0
 
     def hear(self, now: float) -> None:
         """Take that bytes come from the meter."""
@@ -65,8 +77,9 @@ class Pauses:
         # No bytes at all: damaged telegrams teach nothing, nor do two telegrams in a row.
         pause, self._longest = self._longest, 0.0
         # Before the first one there was no pause.
-        if self.has_begun and pause > SHORTEST_PAUSE:
+        if self.has_begun and pause > SHORTEST_PAUSE and not self._is_interrupted:
             self._gaps.append(pause)
+        self._is_interrupted = False
         self.has_begun = True
 
     @property

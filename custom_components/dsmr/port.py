@@ -130,7 +130,9 @@ class P1Port:
         """
         self.time_between_update = time_between_update
         self.roster = roster
-        roster.port = connection.name
+        if roster.port != connection.name:
+            # Another gateway may send the telegrams of the same meter more rarely.
+            roster.port, roster.patience = connection.name, 0.0
         self.probed: Telegram | None = None
         self._hass = hass
         self._tasks: list[asyncio.Task[None]] = []

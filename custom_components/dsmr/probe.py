@@ -89,13 +89,11 @@ class Found:
         version: the kind of meter.
         telegram: the telegram.
         serial: how the serial line was set, where it is one.
-        at: when it came, in seconds of the event loop's clock.
     """
 
     version: Version
     telegram: Telegram
     serial: SerialSettings
-    at: float
 
     @property
     def identifier(self) -> str | None:
@@ -224,7 +222,7 @@ async def probe(connection: Connection, version: Version | None, zone: tzinfo) -
         while queue and not found.done():
             match queue.popleft():
                 case TelegramReceived(telegram):
-                    found.set_result(Found(reader.version, telegram, reader.serial, loop.time()))
+                    found.set_result(Found(reader.version, telegram, reader.serial))
                 case Disconnected() if reader.cause is not Cause.LOST or next(losses) == LOSSES:
                     found.set_exception(ProbeError(_cause(reader), reader.looks_like))
 
@@ -236,7 +234,7 @@ async def probe(connection: Connection, version: Version | None, zone: tzinfo) -
         not_ready=(HomeAssistantError,),
     )
     # What says nothing may just have passed on a telegram.
-    reader.pauses.resume(loop.time())
+    reader.pauses.resume()
     task = asyncio.create_task(reader.run(), name=f"dsmr probe {connection.name}")
     try:
         return await found

@@ -18,7 +18,7 @@ from serialx import (
 )
 
 from . import esphome, rfc2217
-from .addresses import addressed
+from .addresses import addressed, keep_asking
 from .causes import WORDS, cause_of
 from .const import LOGGER
 from .decryption import DamagedError, Decryption, DecryptionError
@@ -305,6 +305,7 @@ class Reader:
             except OSError as error:
                 failure = error
             else:
+                keep_asking(transport)
                 return transport
         raise failure
 
@@ -531,6 +532,8 @@ class Reader:
 
     def _lost(self, cause: Cause, error: BaseException) -> None:
         self.cause = cause
+        if cause is Cause.LOST:
+            self.pauses.interrupt()
         text = self.connection.without_secrets(str(error))
         if not text or cause is Cause.UNEXPECTED:
             text = f"{type(error).__name__}: {text}".rstrip(": ")

@@ -107,9 +107,9 @@ def forget_issues(hass: HomeAssistant) -> None:
 def as_entry(p1_port: P1Port) -> dict[str, Any] | None:
     """Return the entry that a port of configuration.yaml makes, or None while no telegram comes."""
     reader, telegram = p1_port.reader, p1_port.dsmr.telegram
-    if telegram is None or reader.telegram_at is None:
+    if telegram is None:
         return None
-    found = Found(reader.version, telegram, reader.serial, reader.telegram_at)
+    found = Found(reader.version, telegram, reader.serial)
     return {
         "title": found.title,
         "data": found.entry_data(reader.connection),
