@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+import re
 from typing import override
 from zoneinfo import ZoneInfo
 
@@ -222,6 +223,10 @@ def test_a_checksum_that_was_right_for_long_must_be_right_though_the_version_has
         with pytest.raises(ChecksumError):
             meter.says(damaged)
     assert [meter.shows(damaged, "1.7.0") for _ in range(3)] == [wrong] * 3
+    # But if it was damage, the next right one says so.
+    assert meter.shows(ie5, "1.7.0") == right
+    with pytest.raises(ChecksumError):
+        meter.says(damaged)
 
 
 def test_a_checksum_that_is_wrong_in_each_telegram_is_none_where_the_version_has_none() -> None:
@@ -705,8 +710,48 @@ def test_a_gas_meter_that_was_taken_away_is_gone_in_the_second_telegram() -> Non
     assert len(meter.says(ME382).contents.meters) == 1
     for telegram in (empty, other):
         assert [len(meter.says(telegram).contents.meters) for _ in range(3)] == [1, 0, 0]
-        # One that comes where there was none is there at once.
+        # One that was there before is there at once.
         assert len(meter.says(ME382).contents.meters) == 1
+
+
+def test_a_telegram_that_is_mostly_damaged_does_not_outweigh_those_before_it() -> None:
+    sent = telegram_of("easymeter-q3d")
+    noisy = re.sub(rb"\.(\d+)\*", rb"\1*", sent).replace(b"(1", b"(11")
+    one = sent.replace(b"650.43", b"65043")
+    meter = Meter("Q3D")
+    for _ in range(3):
+        assert meter.shows(sent, "1.7.0") == Decimal("0.65043")
+    # Nor does it teach anything: what is damaged like it is not believed later.
+    assert meter.shows(noisy, "1.7.0") is None
+    assert meter.shows(sent, "1.7.0") == Decimal("0.65043")
+    assert meter.shows(one, "1.7.0") is None
+
+
+def test_one_damaged_telegram_makes_no_meter_of_a_dead_channel() -> None:
+    body = ME382.decode("latin-1").rpartition("!")[0]
+    lines = (
+        "0-2:24.1.0(3)\r\n0-2:96.1.0(4B)\r\n"
+        "0-2:24.3.0(000101000000)(00)(60)(1)(0-2:24.2.1)(m3)\r\n(00000000)\r\n"
+    )
+    sent, damaged = (
+        f"{body}{lines}!\r\n".replace("(00000000)", reading).encode("latin-1")
+        for reading in ("(00000000)", "(00100000)")
+    )
+    meter = Meter("2.2", interval=10)
+    meters = [len(meter.says(t).contents.meters) for t in (sent, sent, damaged, sent, sent)]
+    assert meters == [1, 1, 1, 1, 1]
+    # What is read again was read.
+    assert [len(meter.says(damaged).contents.meters) for _ in range(2)] == [1, 2]
+
+
+@pytest.mark.logs("The meter's line '0-1:24.3.0' can't be read")
+def test_a_gas_meter_stands_though_its_identifier_and_its_reading_are_damaged_at_once() -> None:
+    meter = Meter("2.2", interval=10)
+    [gas] = meter.says(ME382).contents.meters
+    damaged = ME382.replace(b"(4730", b"(4731").replace(b"m3)\r\n(0", b"m3)\r\n(x")
+    assert damaged.count(b"(x") == 1
+    for telegram in (ME382, damaged, damaged.replace(b"(x", b"(0"), ME382):
+        assert meter.says(telegram).contents.meters == (gas,)
 
 
 @pytest.mark.parametrize(("heat_type", "cold_type"), [(4, 10), (12, 11), (4, 13)])

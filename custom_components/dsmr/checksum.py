@@ -62,6 +62,15 @@ def _crc16_before(data: bytes, zeros: int) -> int:
     return low[crc & 0xFF] ^ high[crc >> 8]
 
 
+def has_right_checksum(telegram: bytes) -> bool:
+    """Return whether a telegram ends with the checksum that belongs to it."""
+    body, _, digits = telegram.rpartition(b"!")
+    try:
+        return int(digits, 16) == crc16(body + b"!")
+    except ValueError:
+        return False
+
+
 def crc16_of_changes(
     before: Sequence[bytes], after: Sequence[bytes], changed: Iterable[int], behind: Sequence[int]
 ) -> int:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES128
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
+from .checksum import has_right_checksum
 from .framing import ENCRYPTED_HEADER, FRAME_COUNTER_LENGTH, TAG_LENGTH
 from .models import Keys
 
@@ -91,6 +92,9 @@ class Decryption:
         except InvalidTag:
             if not telegram.startswith(b"/"):
                 raise DecryptionError("the encryption key does not fit") from None
+            if has_right_checksum(telegram):
+                # It is not the telegram that was damaged: the meter has another key now.
+                self._has_verified = False
             if self._has_verified:
                 raise DamagedError("its tag is not the one that belongs to it") from None
             if self._must_verify:

@@ -20,16 +20,21 @@ _MOST_KINDS: Final = 300
 
 
 class Doubts:
-    """Tells damage from what a meter sends, for a version that has no checksum."""
+    """Tells damage from what a meter sends, for a version that has no checksum.
+
+    Attributes:
+        is_familiar: whether nothing was new among the lines of the last telegram.
+    """
 
     def __init__(self, version: Version) -> None:
         """Begin without a telegram, of a meter of a version."""
         # Whether a checksum must be right, and how many telegrams in a row say otherwise.
-        self._must_be_right = False
+        self._must_be_right = self._has_shown = False
         self._otherwise = 0
         # The lines that the meter sends, and those that have come once.
         self._kinds: set[int] = set()
         self._strange: set[int] = set()
+        self.is_familiar = False
         # Of which registers a total is the sum, and how many telegrams in a row have lacked one.
         self._summands = {
             total: version.electricity.keys() & set(tariffs) for total, tariffs in TARIFFS.items()
@@ -50,8 +55,10 @@ class Doubts:
             self._otherwise = 0
         else:
             self._otherwise += 1
-            if self._otherwise == PROVEN:
+            # One that is right again after a while of damage has shown before that it is no chance.
+            if self._otherwise == (1 if is_right and self._has_shown else PROVEN):
                 self._must_be_right, self._otherwise = is_right, 0
+                self._has_shown = True
         if is_right or self._must_be_right:
             return is_right
         # m³ is the one place where a meter writes a byte that is not ASCII.
@@ -63,7 +70,7 @@ class Doubts:
         Where there is no checksum it may be the reference that was damaged; and where a byte of the
         value was lost or came twice, the line is of another shape. One that comes again in the next
         telegram is the meter's. Where most are new, it was the telegrams before that were damaged,
-        or there were none.
+        or there were none; but not after one in which nothing was new.
 
         Args:
             lines: the lines as read, None for blank ones.
@@ -75,8 +82,9 @@ class Doubts:
         ]
         sent = {kind for kind in kinds if kind is not None}
         strange = sent - self._kinds
-        doubted = strange - self._strange if 2 * len(strange) < len(sent) else set()
-        self._strange = doubted
+        is_outweighed = self.is_familiar or 2 * len(strange) < len(sent)
+        doubted = strange - self._strange if is_outweighed else set()
+        self._strange, self.is_familiar = doubted, not strange
         if len(self._kinds) > _MOST_KINDS:
             self._kinds.clear()
         self._kinds |= sent - doubted

@@ -40,7 +40,12 @@ class Meters:
         return bool(self._strangers)
 
     def add(
-        self, readings: dict[ReadingKey, Reading], lines: Iterable[Line], last: Telegram
+        self,
+        readings: dict[ReadingKey, Reading],
+        lines: Iterable[Line],
+        last: Telegram,
+        *,
+        is_familiar: bool,
     ) -> Iterator[MBusMeter]:
         """Add the readings of the M-Bus meters under their identities; yield the meters.
 
@@ -48,6 +53,7 @@ class Meters:
             readings: to which they are added.
             lines: of the M-Bus channels, as read.
             last: the telegram before.
+            is_familiar: whether all lines of this one are like those that came before.
         """
         channels: defaultdict[int, dict[str, Reading]] = defaultdict(dict)
         for line in lines:
@@ -75,13 +81,13 @@ class Meters:
                 owner = min(owners[identifier], self.owners.get(identifier, type_), key=_rank)
                 other = owner != type_
                 meter = self._meter(MBusType(type_), channel, values, taken, is_shared=other)
-                if meter is None:
-                    continue
                 said = {ReadingKey(meter.identity, obis): values[obis] for obis in values}
                 stranger = (meter.type, meter.identity)
                 if expected := self._in_place_of(stranger, channel, strangers, last):
                     meter = expected
                     said = {k: last.readings[k] for k in last.readings if k.meter == meter.identity}
+                elif not self._is_there(meter, values, strangers, is_familiar=is_familiar):
+                    continue
                 elif other:
                     self.owners[identifier] = owner
                 taken.add(meter.identity)
@@ -142,8 +148,8 @@ class Meters:
         taken: Container[str],
         *,
         is_shared: bool,
-    ) -> MBusMeter | None:
-        """Return the meter on a channel, or None for one that was never read.
+    ) -> MBusMeter:
+        """Return the meter on a channel.
 
         Args:
             type_: what it measures.
@@ -157,8 +163,34 @@ class Meters:
             meter = MBusMeter(type_, identifier and identifier + suffix, channel)
             if meter.identity not in taken:
                 break
-        is_read = values.get(MBUS_READING, Reading(None)).value is not None
-        return meter if is_read or meter.identity in self._seen else None
+        return meter
+
+    def _is_there(
+        self,
+        meter: MBusMeter,
+        values: Mapping[str, Reading],
+        strangers: set[tuple[int, str]],
+        *,
+        is_familiar: bool,
+    ) -> bool:
+        """Return whether a meter has ever been read; where there is no checksum, not only once.
+
+        Args:
+            meter: the meter.
+            values: what its lines say.
+            strangers: to these it is added where it may be damage that makes it one.
+            is_familiar: whether the lines are like those that came before; new ones have been
+                doubted already.
+        """
+        if meter.identity in self._seen:
+            return True
+        if values.get(MBUS_READING, Reading(None)).value is None:
+            return False
+        stranger = (meter.type, meter.identity)
+        if self._has_checksum or stranger in self._strangers or not is_familiar:
+            return True
+        strangers.add(stranger)
+        return False
 
 
 def _rank(type_: int) -> tuple[bool, int]:

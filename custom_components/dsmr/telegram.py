@@ -175,7 +175,9 @@ class Decoder:
             raise ChecksumError("no line of it can be read")
         sent, behind = self._sorted(filter(None, lines))
         partial = self._doubts.partial(sent) if self._doubts else []
-        meters = tuple(self._meters.add(sent, behind, self._telegram)) if behind else ()
+        is_familiar = self._doubts is None or self._doubts.is_familiar
+        found = self._meters.add(sent, behind, self._telegram, is_familiar=is_familiar)
+        meters = tuple(found) if behind else ()
         is_strange = self._meters.is_strange or (self._doubts and self._doubts.is_strange)
         self._remember([] if continued or is_strange or partial else raw, [None, *lines], sent)
         self._doubted.clear()
