@@ -494,6 +494,21 @@ def test_a_gateway_that_sends_more_often_from_now_on_is_missed_sooner(line: Line
 
 @pytest.mark.logs(LOST)
 @pytest.mark.logs(BACK)
+def test_what_a_new_gateway_that_keeps_hanging_up_has_sent_is_shown_no_longer_than_else(
+    line: Line,
+) -> None:
+    async def test() -> None:
+        async with Reading("4") as reading:
+            await hands_out_and_hangs_up(line, 2 * SHORT_CONNECTIONS)
+            reading.events()
+            await passed(SILENCE * 10)
+            assert Disconnected() in reading.events()
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+@pytest.mark.logs(BACK)
 def test_what_was_lost_with_the_connection_teaches_no_patience(line: Line) -> None:
     async def test() -> None:
         async with Reading("4") as reading:

@@ -35,6 +35,8 @@ class Doubts:
         self._kinds: set[int] = set()
         self._strange: set[int] = set()
         self.is_familiar = False
+        # How many telegrams have come since the last one in which something was new.
+        self._since_new = 0
         # Of which registers a total is the sum, and how many telegrams in a row have lacked one.
         self._summands = {
             total: version.electricity.keys() & set(tariffs) for total, tariffs in TARIFFS.items()
@@ -51,6 +53,7 @@ class Doubts:
 
         The Iskra IE.5 sends one though its version has none.
         """
+        self._since_new += 1
         if is_right is self._must_be_right:
             self._otherwise = 0
         else:
@@ -82,9 +85,11 @@ class Doubts:
         ]
         sent = {kind for kind in kinds if kind is not None}
         strange = sent - self._kinds
-        is_outweighed = self.is_familiar or 2 * len(strange) < len(sent)
+        is_outweighed = self._since_new > 1 or 2 * len(strange) < len(sent)
         doubted = strange - self._strange if is_outweighed else set()
         self._strange, self.is_familiar = doubted, not strange
+        if strange:
+            self._since_new = 0
         if len(self._kinds) > _MOST_KINDS:
             self._kinds.clear()
         self._kinds |= sent - doubted

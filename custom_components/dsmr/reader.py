@@ -347,7 +347,8 @@ class Reader:
             return self._search.patience
         allowed = self.pauses.allowed(self.version.interval)
         has_come = self.telegram_at is not None and self.telegram_at >= self._opened_at
-        if not (has_come or self.pauses.is_known or self._fruitless.bytes):
+        is_known = self.pauses.is_known
+        if not (has_come or is_known or self._is_shown or self._fruitless.bytes):
             return max(allowed, self._first_patience)
         return allowed
 
