@@ -235,16 +235,8 @@ def test_the_published_authentication_key_is_held_to_where_it_is_the_meters() ->
     decryption.decrypt(FRAMES[0])
     with pytest.raises(DamagedError):
         decryption.decrypt(FRAMES[1][:200] + b"\0\0" + FRAMES[1][202:])
-    # Until the operator gives the meter another one.
-    assert decryption.decrypt(encrypted(SMARTY, KEY, AUTHENTICATION_KEY)) == SMARTY
-
-
-def test_a_new_authentication_key_of_the_meter_is_told_from_damage() -> None:
-    decryption = Decryption(Keys(KEY, PUBLISHED))
-    decryption.decrypt(FRAMES[0])
-    for _ in range(2):
-        with pytest.raises(DecryptionError, match="the authentication key does not fit"):
-            decryption.decrypt(encrypted(SMARTY, KEY, AUTHENTICATION_KEY))
+    with pytest.raises(DecryptionError, match="the authentication key does not fit"):
+        decryption.decrypt(encrypted(SMARTY, KEY, AUTHENTICATION_KEY))
 
 
 def test_a_meter_that_has_another_authentication_key_than_the_published_one_is_read() -> None:

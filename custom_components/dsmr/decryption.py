@@ -92,13 +92,11 @@ class Decryption:
         except InvalidTag:
             if not telegram.startswith(b"/"):
                 raise DecryptionError("the encryption key does not fit") from None
-            if has_right_checksum(telegram):
-                # It is not the telegram that was damaged: the meter has another key now.
-                self._has_verified = False
-            if self._has_verified:
+            # Where the telegram is as the meter sent it, the meter has another key now.
+            if self._has_verified and not has_right_checksum(telegram):
                 raise DamagedError("its tag is not the one that belongs to it") from None
             if self._must_verify:
                 raise DecryptionError("the authentication key does not fit") from None
         else:
-            self._has_verified = True
+            self._must_verify = self._has_verified = True
         return telegram
