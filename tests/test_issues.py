@@ -220,6 +220,20 @@ async def test_a_line_is_one_by_whichever_name(hass: HomeAssistant, name: str, o
     assert await line_of(hass, name) == await line_of(hass, other)
 
 
+@pytest.mark.logs("No telegrams from .*Home has the port")
+async def test_a_gateway_is_one_by_its_name_and_by_its_address(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    first = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
+    second = entry_for("5", AM550, port=f"socket://localhost:{gateway.port}", serial_id="77")
+    await set_up_entry(hass, first)
+    hass.config_entries.async_update_entry(first, title="Home")
+    await hass.config_entries.async_reload(first.entry_id)
+    await gateway.connected()
+    await set_up_entry(hass, second)
+    await until(lambda: second.runtime_data.reader.cause is Cause.HELD)
+
+
 @pytest.mark.logs("No telegrams from .*The first has the port")
 async def test_two_entries_at_one_gateway_do_not_take_turns(
     hass: HomeAssistant, gateway: Gateway
@@ -311,7 +325,7 @@ async def test_adapters_that_come_back_under_each_others_names_are_both_read(
     sent = edited(AM550, o0_1_24_2_1="")
     async with cables.lines[0].sending(sent), cables.lines[1].sending(sent):
         await until(lambda: all(entry.runtime_data.dsmr.telegram for entry in entries))
-        assert await holder_of(hass, str(cables.lines[0].device)) == entries[1].title
+        assert await holder_of(hass, [str(cables.lines[0].device)]) == entries[1].title
         await hass.config_entries.async_reload(entries[1].entry_id)
         await until(lambda: entries[1].runtime_data.dsmr.telegram is not None)
     assert entries[1].runtime_data.reader.counters.connections == 1

@@ -281,7 +281,7 @@ async def test_a_meter_is_left_at_once_at_whatever_moment_and_nothing_of_it_stay
     await passed(LONGEST_RETRY)
     assert not our_timers()
     if what is stop:
-        assert (ours(), line.transports, await holder_of(hass, URL)) == (set(), [], "")
+        assert (ours(), line.transports, await holder_of(hass, [URL])) == (set(), [], "")
     elif what in {removal_of_the_entry, removal_from_the_file}:
         assert house.now() == house.before
         if not line.transports:

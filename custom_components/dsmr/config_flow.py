@@ -307,7 +307,7 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
             await entries.async_setup(entry.entry_id)
 
     async def _probe_either_way(self) -> Found:
-        self._holder = await holder_of(self.hass, self._port[CONF_PORT])
+        self._holder = await holder_of(self.hass, [self._port[CONF_PORT]])
         if self._holder:
             raise ProbeError(Cause.HELD)
         try:

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
-from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
@@ -74,26 +73,31 @@ async def line_of(hass: HomeAssistant, url: str) -> str:
     return str(await hass.async_add_executor_job(Path(url).resolve))
 
 
-async def ports_at(hass: HomeAssistant, url: str, among: Iterable[P1Port]) -> list[P1Port]:
-    """Return those of some ports that are at the line of a URL.
+async def ports_at(
+    hass: HomeAssistant, urls: Iterable[str], among: Iterable[P1Port]
+) -> list[P1Port]:
+    """Return those of some ports that are at the line of one of the URLs.
 
-    Where the names point now counts: adapters that are plugged in anew get others.
+    Where the names point now counts: adapters that are plugged in anew get others, and of a host
+    that has been called the addresses are known.
     """
     ports = [*among]
-    line = await line_of(hass, url) if ports else ""
-    return [port for port in ports if await line_of(hass, port.reader.connection.url) == line]
+    lines = {await line_of(hass, url) for url in urls} if ports else set()
+    return [
+        port for port in ports if lines & {await line_of(hass, url) for url in port.reader.urls}
+    ]
 
 
-async def holder_of(hass: HomeAssistant, url: str, behind: P1Port | None = None) -> str:
+async def holder_of(hass: HomeAssistant, urls: Iterable[str], behind: P1Port | None = None) -> str:
     """Return what a person calls that which has the line at a port here, or "" if nothing does.
 
     Args:
         hass: where it is looked for.
-        url: the port.
+        urls: the port, with its host by name and by addresses.
         behind: who asks; what came after it does not have the line.
     """
     ports: list[P1Port] = hass.data.get(_PORTS, [])
-    for port in await ports_at(hass, url, takewhile(lambda port: port is not behind, ports)):
+    for port in await ports_at(hass, urls, takewhile(lambda port: port is not behind, ports)):
         connection = port.reader.connection
         # A person may have taken the title away, and "" is nobody.
         return connection.title or connection.name
@@ -145,7 +149,7 @@ class P1Port:
         self.reader = Reader(
             connection, decoder, self._queue, self.dsmr.drain, not_ready=(HomeAssistantError,)
         )
-        self.reader.held_by = partial(holder_of, hass, connection.url, self)
+        self.reader.held_by = self._held_by
         self.reader.serial = roster.serial or version.serial
         self.reader.pauses.patience = roster.patience
         self._issue = PortIssue(hass, roster.port_id, self.reader, self.dsmr)
@@ -183,6 +187,9 @@ class P1Port:
         self.reader.holder, self.reader.cause = holder, Cause.HELD
         self._queue.append(Disconnected())
         self.dsmr.drain()
+
+    async def _held_by(self) -> str:
+        return await holder_of(self._hass, self.reader.urls, self)
 
     async def _read(self) -> None:
         ports = self._hass.data.setdefault(_PORTS, [])

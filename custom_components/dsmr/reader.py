@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -135,6 +135,7 @@ class Reader:
         held_by: asked before each opening what else here reads the line at the port, so that it is
             not opened; or "" where nothing does, as somebody says who knows.
         holder: what it said the last time.
+        urls: the port, with its host by name and by the addresses at which it was called last.
         telegram_at: when the last telegram that passed came, in seconds of the event loop's clock.
         telegram_time: the same by the wall clock.
         heard: the last telegrams, decrypted, whether they passed or not, each with when it came in
@@ -169,6 +170,7 @@ class Reader:
         self.looks_like: Version | None = None
         self.held_by: Callable[[], Awaitable[str]] = _nobody
         self.holder = ""
+        self.urls = {connection.url}
         self.telegram_at: float | None = None
         self.telegram_time: datetime | None = None
         self.heard: deque[tuple[float, bytes]] = deque(maxlen=HEARD)
@@ -258,16 +260,18 @@ class Reader:
         self._plain.clear()
         self._encrypted.clear()
         self._opened_at = inf
-        self.holder = await self.held_by()
-        if self.holder:
-            raise HeldError(f"{self.holder} has the port")
         if self._open_timeout <= 0:
             raise ConnectionResetError(errno.ECONNRESET, "the other side keeps hanging up")
         self._serial = self._search.begin() if self._search else self.serial
         self._protocol = protocol = _Protocol(self)
         try:
             async with asyncio.timeout(self._open_timeout):
-                transport = await self._open(protocol)
+                addresses = await addressed(self.connection.url)
+                self.urls = {self.connection.url, *addresses}
+                self.holder = await self.held_by()
+                if self.holder:
+                    raise HeldError(f"{self.holder} has the port")
+                transport = await self._open(protocol, addresses)
         except ValueError as reason:
             # The URL lacks something, or names a serial proxy that the ESPHome does not have.
             raise FileNotFoundError(errno.ENOENT, str(reason)) from reason
@@ -287,10 +291,10 @@ class Reader:
                     await transport.wait_closed()
         raise error or ConnectionResetError("the other side closed the connection")
 
-    async def _open(self, protocol: _Protocol) -> BaseSerialTransport:
+    async def _open(self, protocol: _Protocol, urls: Iterable[str]) -> BaseSerialTransport:
         """Open the port, at the first address of its host that answers."""
         failure = OSError()
-        for url in await addressed(self.connection.url):
+        for url in urls:
             try:
                 transport, _ = await create_serial_connection(
                     asyncio.get_running_loop(),

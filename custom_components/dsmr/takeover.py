@@ -157,7 +157,7 @@ async def push_out(hass: HomeAssistant, connection: Connection) -> bool:
 
     An entry comes first, also one that was disabled when the file was read.
     """
-    found = await ports_at(hass, connection.url, hass.data.get(YAML_PORTS, {}).values())
+    found = await ports_at(hass, [connection.url], hass.data.get(YAML_PORTS, {}).values())
     for p1_port in found:
         # What reads the file again may fail, and begins after the entry has asked for its line.
         await p1_port.give_way(connection.title or connection.name)
