@@ -51,7 +51,8 @@ def _refusing(number: int, words: str, *, gone: bool) -> Fault:
 
 async def _dropped(_: HomeAssistant, port: Port) -> None:
     """The connection is dropped in the middle of a telegram."""
-    port.line.send(port.meter.next_telegram()[: port.rng.randrange(500)])
+    telegram = port.meter.next_telegram()
+    port.line.send(telegram[: port.rng.randrange(len(telegram) // 2)])
     port.line.lose()
 
 
