@@ -73,7 +73,8 @@ class Doubts:
         Where there is no checksum it may be the reference that was damaged; and where a byte of the
         value was lost or came twice, the line is of another shape. One that comes again in the next
         telegram is the meter's. Where most are new, it was the telegrams before that were damaged,
-        or there were none; but not after one in which nothing was new.
+        or there were none. But where nothing was new in the one before, they are not known yet
+        therefore: a telegram may be mostly damaged.
 
         Args:
             lines: the lines as read, None for blank ones.
@@ -85,14 +86,15 @@ class Doubts:
         ]
         sent = {kind for kind in kinds if kind is not None}
         strange = sent - self._kinds
-        is_outweighed = self._since_new > 1 or 2 * len(strange) < len(sent)
-        doubted = strange - self._strange if is_outweighed else set()
-        self._strange, self.is_familiar = doubted, not strange
+        are_most = 2 * len(strange) >= len(sent)
+        doubted = set() if are_most else strange - self._strange
+        once = strange if are_most and self._since_new > 1 else doubted
+        self._strange, self.is_familiar = once, not strange
         if strange:
             self._since_new = 0
         if len(self._kinds) > _MOST_KINDS:
             self._kinds.clear()
-        self._kinds |= sent - doubted
+        self._kinds |= sent - once
         return [None if kind in doubted else line for line, kind in zip(lines, kinds, strict=True)]
 
     def partial(self, sent: Mapping[ReadingKey, Reading]) -> list[ReadingKey]:
