@@ -220,26 +220,13 @@ async def test_a_line_is_one_by_whichever_name(hass: HomeAssistant, name: str, o
     assert await line_of(hass, name) == await line_of(hass, other)
 
 
-@pytest.mark.logs("No telegrams from .*Home has the port")
-async def test_a_gateway_is_one_by_its_name_and_by_its_address(
-    hass: HomeAssistant, gateway: Gateway
-) -> None:
-    first = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
-    second = entry_for("5", AM550, port=f"socket://localhost:{gateway.port}", serial_id="77")
-    await set_up_entry(hass, first)
-    hass.config_entries.async_update_entry(first, title="Home")
-    await hass.config_entries.async_reload(first.entry_id)
-    await gateway.connected()
-    await set_up_entry(hass, second)
-    await until(lambda: second.runtime_data.reader.cause is Cause.HELD)
-
-
 @pytest.mark.logs("No telegrams from .*The first has the port")
+@pytest.mark.parametrize("other", ["rfc2217://127.0.0.1", "socket://localhost"])
 async def test_two_entries_at_one_gateway_do_not_take_turns(
-    hass: HomeAssistant, gateway: Gateway
+    hass: HomeAssistant, gateway: Gateway, other: str
 ) -> None:
     first = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}")
-    second = entry_for("5", AM550, port=f"rfc2217://127.0.0.1:{gateway.port}", serial_id="77")
+    second = entry_for("5", AM550, port=f"{other}:{gateway.port}", serial_id="77")
     await set_up_entry(hass, first)
     hass.config_entries.async_update_entry(first, title="The first")
     await hass.config_entries.async_reload(first.entry_id)
