@@ -1175,6 +1175,9 @@ def test_a_gateway_that_hangs_up_after_a_silence_is_not_said_to_be_out_of_reach(
             await passed(PAUSES[-1])
             assert Disconnected() in reading.events()
             assert reading.reader.cause is Cause.LOST
+            # It is called all the same.
+            assert line.transport
+            assert not line.transport.closed
 
     run(test())
 

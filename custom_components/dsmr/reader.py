@@ -261,7 +261,10 @@ class Reader:
         self._encrypted.clear()
         self._opened_at = inf
         if self._open_timeout <= 0:
-            raise ConnectionResetError(errno.ECONNRESET, "the other side keeps hanging up")
+            # What is shown is too old. It is said, and the port is opened all the same.
+            self._is_shown = False
+            self._lost(Cause.LOST, ConnectionResetError("the other side keeps hanging up"))
+            self._tell(Disconnected())
         self._serial = self._search.begin() if self._search else self.serial
         self._protocol = protocol = _Protocol(self)
         try:
