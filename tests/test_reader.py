@@ -519,6 +519,14 @@ def test_what_was_lost_with_the_connection_teaches_no_patience(line: Line) -> No
                 await passed(8)
                 line.send(AM550)
             assert reading.reader.pauses.allowed(10) == 35
+            # Nor what was missed while the port was opened anew, because nothing passed.
+            for _ in range(10):
+                for _ in range(4):
+                    await passed(10)
+                    line.send(AM550.replace(b"0.461", b"0.462"))
+                await passed(20)
+                line.send(AM550)
+            assert reading.reader.pauses.allowed(10) == 35
 
     run(test())
 

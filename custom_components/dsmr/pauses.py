@@ -61,9 +61,10 @@ class Pauses:
         self.has_begun = True
 
     def interrupt(self) -> None:
-        """Take that the connection was lost: what passes until the next telegram is no pause.
+        """Take that the port was closed: what passes until the next telegram is no pause.
 
-        As long as none is known, it may be one: some gateways hang up after each telegram.
+        Telegrams may have come meanwhile. As long as no pause is known, it may be one: some
+        gateways hang up after each telegram.
         """
         self._is_interrupted = self.patience > 0
 

@@ -540,7 +540,7 @@ class Reader:
 
     def _lost(self, cause: Cause, error: BaseException) -> None:
         self.cause = cause
-        if cause is Cause.LOST:
+        if cause is not Cause.SILENT:
             self.pauses.interrupt()
         text = self.connection.without_secrets(str(error))
         if not text or cause is Cause.UNEXPECTED:
