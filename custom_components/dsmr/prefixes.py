@@ -42,17 +42,19 @@ async def settle(hass: HomeAssistant, config: ConfigType) -> None:
         config: all that is in configuration.yaml.
     """
     ports: defaultdict[str, list[str]] = defaultdict(list)
+    before: dict[str, str | None] = {}
     for platform, written in conf_util.config_per_platform(config, SENSOR_DOMAIN):
         if platform == DOMAIN and not written.get(CONF_UNIQUE_ID):
             port, by_name, by_port = _candidates(written)
+            if by_name not in before:
+                before[by_name] = await Roster.port_of(hass, by_name)
             # Lines that were in the file twice for a while made it known by its port too.
-            had_it = await Roster.port_of(hass, by_name) == port
-            if had_it or not _is_known(hass, by_port):
+            if before[by_name] == port or not _is_known(hass, by_port):
                 ports[by_name].append(port)
     owners = hass.data[_OWNERS] = {}
     for by_name, among in ports.items():
-        before = await Roster.port_of(hass, by_name)
-        owners[by_name] = before if before in among else among[0]
+        had_it = before[by_name]
+        owners[by_name] = had_it if had_it in among else among[0]
 
 
 def prefix_of(hass: HomeAssistant, taken: Container[str], config: ConfigType) -> str:
