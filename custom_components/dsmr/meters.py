@@ -30,8 +30,9 @@ class Meters:
         """
         self._has_checksum = has_checksum
         self._seen: set[str] = set()
-        # Where there is no checksum: what has come once on the channel of another meter.
+        # Where there is no checksum: what has come once, in this telegram and in the one before.
         self._strangers: set[tuple[int, str]] = set()
+        self._before: set[tuple[int, str]] = set()
         self.owners = {**owners}
 
     @property
@@ -60,9 +61,9 @@ class Meters:
             channels[line.channel].setdefault(line.key.obis, line.reading)
         taken: set[str] = set()
         times = [time for values in channels.values() if (time := _read_at(values))]
-        strangers: set[tuple[int, str]] = set()
+        self._before, self._strangers = self._strangers, set()
         found = [
-            (self._type(channel, values, strangers, last), channel, values)
+            (self._type(channel, values, last), channel, values)
             for channel, values in channels.items()
         ]
         # A meter that was replaced, and the old channel of one that has moved, may stay in the
@@ -83,10 +84,10 @@ class Meters:
                 meter = self._meter(MBusType(type_), channel, values, taken, is_shared=other)
                 said = {ReadingKey(meter.identity, obis): values[obis] for obis in values}
                 stranger = (meter.type, meter.identity)
-                if expected := self._in_place_of(stranger, channel, strangers, last):
+                if expected := self._in_place_of(stranger, channel, last):
                     meter = expected
                     said = {k: last.readings[k] for k in last.readings if k.meter == meter.identity}
-                elif not self._is_there(meter, values, strangers, is_familiar=is_familiar):
+                elif not self._is_there(meter, values, is_familiar=is_familiar):
                     continue
                 elif other:
                     self.owners[identifier] = owner
@@ -98,28 +99,17 @@ class Meters:
                 # There are no rows for such a meter; what it says is not lost.
                 for obis, reading in values.items():
                     readings[ReadingKey(ELECTRICITY, f"{channel}:{obis}")] = reading
-        self._strangers = strangers
 
-    def _type(
-        self,
-        channel: int,
-        values: Mapping[str, Reading],
-        strangers: set[tuple[int, str]],
-        last: Telegram,
-    ) -> int:
+    def _type(self, channel: int, values: Mapping[str, Reading], last: Telegram) -> int:
         """Return the type of the meter on a channel, or 0 for an empty slot."""
         type_ = _type(values)
         if type_ in _MBUS_TYPES:
             return type_
-        expected = self._in_place_of((type_, str(channel)), channel, strangers, last)
+        expected = self._in_place_of((type_, str(channel)), channel, last)
         return expected.type if expected else type_
 
     def _in_place_of(
-        self,
-        stranger: tuple[int, str],
-        channel: int,
-        strangers: set[tuple[int, str]],
-        last: Telegram,
+        self, stranger: tuple[int, str], channel: int, last: Telegram
     ) -> MBusMeter | None:
         """Return which meter is expected on a channel where another one comes first, or None.
 
@@ -129,15 +119,14 @@ class Meters:
         Args:
             stranger: the type and the identity of what comes; the channel where it has no rows.
             channel: where it is.
-            strangers: to these it is added where another one is expected.
             last: the telegram before.
         """
         meters = last.contents.meters
-        known = {(m.type, m.identity) for m in meters} | self._strangers
+        known = {(m.type, m.identity) for m in meters} | self._before
         expected = next((m for m in meters if m.channel == channel), None)
         if self._has_checksum or stranger in known or expected is None:
             return None
-        strangers.add(stranger)
+        self._strangers.add(stranger)
         return expected
 
     def _meter(
@@ -166,19 +155,13 @@ class Meters:
         return meter
 
     def _is_there(
-        self,
-        meter: MBusMeter,
-        values: Mapping[str, Reading],
-        strangers: set[tuple[int, str]],
-        *,
-        is_familiar: bool,
+        self, meter: MBusMeter, values: Mapping[str, Reading], *, is_familiar: bool
     ) -> bool:
         """Return whether a meter has ever been read; where there is no checksum, not only once.
 
         Args:
             meter: the meter.
             values: what its lines say.
-            strangers: to these it is added where it may be damage that makes it one.
             is_familiar: whether the lines are like those that came before; new ones have been
                 doubted already.
         """
@@ -187,9 +170,9 @@ class Meters:
         if values.get(MBUS_READING, Reading(None)).value is None:
             return False
         stranger = (meter.type, meter.identity)
-        if self._has_checksum or stranger in self._strangers or not is_familiar:
+        if self._has_checksum or stranger in self._before or not is_familiar:
             return True
-        strangers.add(stranger)
+        self._strangers.add(stranger)
         return False
 
 
