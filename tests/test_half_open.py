@@ -188,6 +188,30 @@ async def test_an_esphome_behind_a_dropped_route_is_left_and_read_when_that_retu
     await proxy.close()
 
 
+@pytest.mark.logs("No telegrams from esphome://.*the connection was lost")
+@pytest.mark.logs("Telegrams come from esphome://.* again")
+async def test_an_esphome_that_was_without_power_is_read_long_before_it_would_be_called_silent(
+    hass: HomeAssistant, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("custom_components.dsmr.pauses.SHORTEST_SILENCE", 3600.0)
+    proxy = ESPHome()
+    await proxy.open(elsewhere.listen(6053))
+    await set_up(hass, {"port": f"esphome://{THEIRS}/?port_name=p1", "dsmr_version": 5})
+    async with proxy.sending(telegram_of("iskra-am550")):
+        await back(hass)
+    elsewhere.cut()
+    await proxy.close()
+    await elsewhere.lose_power()
+    await proxy.open(elsewhere.listen(6053))
+    begun = hass.loop.time()
+    await proxy.connected()
+    assert hass.loop.time() - begun < 10
+    async with proxy.sending(telegram_of("iskra-am550")):
+        await back(hass)
+    await hass.data[YAML_PORTS]["yaml"].stop()
+    await proxy.close()
+
+
 @pytest.mark.logs(f"No telegrams from socket://{THEIRS}:{PORT}: ")
 @pytest.mark.logs(BACK)
 async def test_a_peer_that_is_gone_without_farewell_and_back_is_called_anew(

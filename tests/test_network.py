@@ -1,5 +1,6 @@
 """Over the network: from a gateway's TCP port to the states in Home Assistant."""
 
+from contextlib import ExitStack
 import socket
 from typing import Any
 
@@ -59,21 +60,25 @@ async def test_a_dropped_connection_is_opened_again(hass: HomeAssistant, gateway
 async def test_a_gateway_is_read_at_whichever_address_its_name_has(
     hass: HomeAssistant, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    socket_allow_hosts(["127.0.0.1", "127.0.0.2", "127.0.0.3"], allow_unix_socket=True)
+    names = {"meter.home": ["127.0.0.3", *(f"127.0.0.{n}" for n in range(4, 9)), "127.0.0.1"]}
+    socket_allow_hosts(names["meter.home"], allow_unix_socket=True)
     ask = hass.loop.getaddrinfo
 
     async def look_up(host: str, port: int, **rest: Any) -> list[Any]:
-        hosts = ["127.0.0.3", "127.0.0.2", "127.0.0.1"] if host == "meter.home" else [host]
-        return [found for host in hosts for found in await ask(host, port, **rest)]
+        return [
+            found
+            for address in names.get(host, [host])
+            for found in await ask(address, port, **rest)
+        ]
 
     monkeypatch.setattr(hass.loop, "getaddrinfo", look_up)
-    monkeypatch.setattr("custom_components.dsmr.reader.CONNECT_TIMEOUT", 0.5)
-    with socket.socket() as deaf, socket.socket() as waiting:
-        # Nobody is at the first one; at the second one the queue is full, and who calls hears
-        # nothing.
-        deaf.bind(("127.0.0.2", gateway.port))
-        deaf.listen(0)
-        waiting.connect(deaf.getsockname())
+    with ExitStack() as sockets:
+        # Nobody is at the first one; at five others the queue is full, and who calls hears nothing.
+        for address in names["meter.home"][1:-1]:
+            deaf, waiting = (sockets.enter_context(socket.socket()) for _ in range(2))
+            deaf.bind((address, gateway.port))
+            deaf.listen(0)
+            waiting.connect(deaf.getsockname())
         await set_up(hass, {"host": "meter.home", "port": gateway.port, "dsmr_version": 5})
         await gateway.connected()
         gateway.send(AM550)

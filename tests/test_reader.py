@@ -1244,6 +1244,35 @@ def test_a_host_is_called_by_its_address(url: str, expected: str) -> None:
     run(test())
 
 
+def test_of_two_addresses_that_answer_one_stays_and_who_stops_meanwhile_leaves_none_open(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        async def look_up(host: str, port: int, **_: Any) -> list[Any]:
+            return [(None, None, None, "", (f"192.0.2.{number}", port)) for number in (1, 2)]
+
+        asyncio.get_running_loop().getaddrinfo = look_up  # type: ignore[assignment,method-assign]
+        async with Reading(url="socket://meter.home:2001") as reading:
+            await passed(1)
+            assert line.asked["url"] == "socket://192.0.2.1:2001"
+            assert len(line.opened) == 1
+        assert line.transport
+        assert line.transport.closed
+
+        async def open_and_stop(
+            loop: asyncio.AbstractEventLoop, *args: Any, **settings: Any
+        ) -> Any:
+            loop.call_soon(reading.task.cancel)
+            return await line.open(loop, *args, **settings)
+
+        monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", open_and_stop)
+        async with reading:
+            assert len(line.opened) == 2
+            assert line.transport.closed
+
+    run(test())
+
+
 @pytest.mark.logs("No telegrams from .* .there is no such port")
 def test_a_url_that_makes_no_sense_does_not_end_the_reading() -> None:
     async def test() -> None:

@@ -3,10 +3,8 @@
 import asyncio
 from ipaddress import ip_address
 import socket
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
-
-from serialx import BaseSerialTransport
 
 SERVERS: Final = ("rfc2217", "socket", "tcp")
 """What begins the URLs of ports for which a TCP connection is made."""
@@ -41,17 +39,12 @@ async def addressed(url: str) -> list[str]:
     ]
 
 
-def keep_asking(transport: BaseSerialTransport) -> None:
+def keep_asking(connection: socket.socket) -> None:
     """Have the system ask a host that says nothing for two seconds whether it is still there.
 
     A gateway that was without power knows nothing of the connection, and nothing is ever sent to it
     by which it would notice. Asked, it says so.
     """
-    # serialx has no other way to it.
-    tcp: Any = getattr(transport, "_tcp_transport", None)
-    if tcp is None:
-        return
-    connection = tcp.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in _KEEP_ASKING.items():
         if number := getattr(socket, option, None):

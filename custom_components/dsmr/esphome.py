@@ -4,14 +4,19 @@ import asyncio
 from contextlib import suppress
 from contextvars import ContextVar
 import logging
+from operator import attrgetter
 import re
 from typing import Any, override
 
 from serialx import BaseSerialTransport
 
+from .addresses import keep_asking
+
 _is_here: ContextVar[bool] = ContextVar("_is_here", default=False)
 _TRANSPORTS: dict[str, type[BaseSerialTransport]] = {}
 _NOT_READY: dict[str, tuple[type[Exception], ...]] = {}
+# Nothing public has it.
+_SOCKET = attrgetter("_serial._api._connection._socket")
 _KEY = re.compile(r"(?<=[?&])(key|noise_psk)=[^&#]*")
 
 
@@ -50,6 +55,9 @@ with suppress(ImportError):
                     await super()._connect(**settings)
                 finally:
                     look.cancel()
+            # Without it, a device that was without power is only noticed later.
+            with suppress(AttributeError):
+                keep_asking(_SOCKET(self))
 
         def _look_for_the_host(self, limit: asyncio.Timeout) -> None:
             """Give up on a host that has not answered: aioesphomeapi waits a minute for one.

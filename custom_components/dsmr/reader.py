@@ -1,12 +1,14 @@
 """How do telegrams get here? The reader loop: open, watch, close, wait, open again."""
 
 import asyncio
+from asyncio.staggered import staggered_race
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 import errno
+from functools import partial
 from math import inf
 from typing import override
 
@@ -48,6 +50,8 @@ LONGEST_RETRY = 2.0
 CONNECT_TIMEOUT = 3.5
 """Seconds for a host to answer at one of its addresses: the first three packets go out at 0, 1 and
 3 s (RFC 6298)."""
+HEAD_START = 0.25
+"""Seconds after which the next address of a host is called too (RFC 8305, section 8)."""
 OPEN_TIMEOUT = 15.0
 """Seconds for everything else that opening may do, such as the handshake of a serial proxy."""
 CLOSE_TIMEOUT = 0.5
@@ -266,55 +270,52 @@ class Reader:
             self._lost(Cause.LOST, ConnectionResetError("the other side keeps hanging up"))
             self._tell(Disconnected())
         self._serial = self._search.begin() if self._search else self.serial
-        self._protocol = protocol = _Protocol(self)
-        try:
-            async with asyncio.timeout(self._open_timeout):
-                addresses = await addressed(self.connection.url)
-                self.urls = {self.connection.url, *addresses}
-                self.holder = await self.held_by()
-                if self.holder:
-                    raise HeldError(f"{self.holder} has the port")
-                transport = await self._open(protocol, addresses)
-        except ValueError as reason:
-            # The URL lacks something, or names a serial proxy that the ESPHome does not have.
-            raise FileNotFoundError(errno.ENOENT, str(reason)) from reason
-        try:
+        async with AsyncExitStack() as open_ports:
+            try:
+                async with asyncio.timeout(self._open_timeout):
+                    self._protocol = protocol = await self._open(open_ports)
+            except ValueError as reason:
+                # The URL lacks something, or names a serial proxy that the ESPHome does not have.
+                raise FileNotFoundError(errno.ENOENT, str(reason)) from reason
             self._opened_at = loop.time()
             self.counters.connections += 1
             if not self._is_shown:
                 self._waiting_since = self._opened_at
             self.pauses.begin(self._opened_at)
             error = await self._watch(protocol.lost)
-        finally:
-            # A port that takes its time to close is not heard beside the next one.
-            protocol.lost.cancel()
-            transport.abort()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await transport.wait_closed()
         raise error or ConnectionResetError("the other side closed the connection")
 
-    async def _open(self, protocol: _Protocol, urls: Iterable[str]) -> BaseSerialTransport:
-        """Open the port, at the first address of its host that answers."""
-        failure = OSError()
-        for url in urls:
-            try:
-                transport, _ = await create_serial_connection(
-                    asyncio.get_running_loop(),
-                    lambda: protocol,
-                    url,
-                    baudrate=self._serial.baudrate,
-                    byte_size=self._serial.byte_size,
-                    parity=self._serial.parity,
-                    connect_timeout=CONNECT_TIMEOUT,
-                    transport_cls=rfc2217.transport_of(url) or esphome.transport_of(url),
-                )
-            except OSError as error:
-                failure = error
-            else:
-                keep_asking(transport)
-                return transport
-        raise failure
+    async def _open(self, open_ports: AsyncExitStack) -> _Protocol:
+        """Open the port, at the address of its host that answers first."""
+        addresses = await addressed(self.connection.url)
+        self.urls = {self.connection.url, *addresses}
+        self.holder = await self.held_by()
+        if self.holder:
+            raise HeldError(f"{self.holder} has the port")
+        ways = [partial(self._open_at, url, open_ports) for url in addresses]
+        protocol: _Protocol | None
+        protocol, _, failures = await staggered_race(ways, HEAD_START)
+        if protocol is None:
+            raise failures.pop() or OSError()
+        return protocol
+
+    async def _open_at(self, url: str, open_ports: AsyncExitStack) -> _Protocol:
+        protocol = _Protocol(self)
+        transport, _ = await create_serial_connection(
+            asyncio.get_running_loop(),
+            lambda: protocol,
+            url,
+            baudrate=self._serial.baudrate,
+            byte_size=self._serial.byte_size,
+            parity=self._serial.parity,
+            connect_timeout=CONNECT_TIMEOUT,
+            transport_cls=rfc2217.transport_of(url) or esphome.transport_of(url),
+        )
+        open_ports.push_async_callback(_close, transport, protocol)
+        # serialx has no other way to it.
+        if tcp := getattr(transport, "_tcp_transport", None):
+            keep_asking(tcp.get_extra_info("socket"))
+        return protocol
 
     @property
     def _open_timeout(self) -> float:
@@ -573,6 +574,15 @@ class Reader:
 
 async def _nobody() -> str:
     return ""
+
+
+async def _close(transport: BaseSerialTransport, protocol: _Protocol) -> None:
+    # A port that takes its time to close is not heard beside the next one.
+    protocol.lost.cancel()
+    transport.abort()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await transport.wait_closed()
 
 
 def _are_unusable(error: Exception) -> bool:
