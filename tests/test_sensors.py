@@ -330,6 +330,7 @@ async def test_gas_per_hour_starts_again_with_a_new_gas_meter(
         ("00012.400*MWh", "12400.0", "kWh"),
         ("00012.400*m3", "12.4", "m³"),
         ("00012.400*Gcal", "unknown", "GJ"),
+        ("00012.400*kW", "unknown", "GJ"),
     ],
 )
 async def test_a_heat_meter_is_shown_in_the_unit_that_it_writes_or_not_at_all(

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Final, override
 
 from homeassistant.components.sensor import (
+    DEVICE_CLASS_STATE_CLASSES,
     DOMAIN as SENSOR_DOMAIN,
     SensorDeviceClass,
     SensorEntity,
@@ -363,10 +364,12 @@ class DSMRSensor(DSMREntity, SensorEntity):
     def _follows(self, unit: str | None) -> bool:
         """Show the unit that the meter writes, and return whether there is such a one."""
         if unit is not None and unit != (self.native_unit_of_measurement or unit):
-            if unit not in _DEVICE_CLASSES:
+            device_class = _DEVICE_CLASSES.get(unit)
+            # No register is in kW: its h was lost on the way.
+            if not device_class or self.state_class not in DEVICE_CLASS_STATE_CLASSES[device_class]:
                 return False
             self._attr_native_unit_of_measurement = unit
-            self._attr_device_class = _DEVICE_CLASSES[unit]
+            self._attr_device_class = device_class
         self._unit = unit
         return True
 
