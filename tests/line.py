@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC
 from typing import Any, Self, override
 
@@ -24,6 +24,11 @@ from .clock import now, settled
 
 URL = "socket://192.0.2.1:2001"
 DEVICE = "/dev/ttyUSB0"
+
+
+async def nobody(_: Collection[str]) -> str:
+    """Say that nothing else reads the line."""
+    return ""
 
 
 class _Transport(asyncio.Transport):

@@ -699,13 +699,15 @@ async def test_tariffs_that_an_operator_numbers_the_other_way_round_are_swapped(
     assert state.attributes["code"] == "0002"
 
 
+@pytest.mark.logs("No telegrams from .*: configuration.yaml has the port")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_port_that_configuration_yaml_reads_is_not_opened_beside_it(
-    hass: HomeAssistant, gateway: Gateway
+    hass: HomeAssistant, gateway: Gateway, host: str
 ) -> None:
     await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
     async with gateway.sending(AM550):
         await state_of(hass, "sensor.power_consumption", "0.461")
-        form = await after(hass, await begin(hass, f"127.0.0.1:{gateway.port}"))
+        form = await after(hass, await begin(hass, f"{host}:{gateway.port}"))
     assert form["errors"] == {"base": "held"}
     assert (form["description_placeholders"] or {})["holder"] == "configuration.yaml"
     assert gateway.connections == 1

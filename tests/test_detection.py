@@ -27,7 +27,7 @@ from custom_components.dsmr.versions import (
 )
 
 from .clock import now, passed, run
-from .line import DEVICE, URL, Line, Reading
+from .line import DEVICE, URL, Line, Reading, nobody
 from .meter import MODELS
 from .meter.wire import encrypted
 from .parts import (
@@ -102,7 +102,7 @@ def test_the_version_of_an_encrypted_telegram_is_told_from_what_is_in_it(
         pytest.param(b"/\xff\xfe\r\n!\r\n", "2.2", id="noise"),
     ],
 )
-def test_a_meter_that_nobody_has_seen_is_told_by_what_it_sends(
+def test_a_meter_thatnobody_has_seen_is_told_by_what_it_sends(
     telegram: bytes, version: str
 ) -> None:
     assert recognise(telegram) is VERSIONS[version]
@@ -227,7 +227,7 @@ def test_who_adds_a_gateway_that_sends_once_a_minute_need_not_try_again(
     line: Line, version: Version | None, sign: bytes
 ) -> None:
     async def test() -> None:
-        probing = asyncio.create_task(probe(Connection(URL, 30), version, UTC))
+        probing = asyncio.create_task(probe(Connection(URL, 30), version, UTC, nobody))
         # Some show meanwhile that they are there.
         for _ in range(59):
             await passed(1)
@@ -245,7 +245,7 @@ def test_who_adds_a_gateway_that_sends_once_a_minute_need_not_try_again(
 @pytest.mark.logs("Telegrams come from .* again")
 def test_who_adds_a_gateway_that_hangs_up_at_first_need_not_try_again(line: Line) -> None:
     async def test() -> None:
-        probing = asyncio.create_task(probe(Connection(URL, 30), None, UTC))
+        probing = asyncio.create_task(probe(Connection(URL, 30), None, UTC, nobody))
         for _ in range(2):
             await passed(0.1)
             line.lose()
@@ -260,7 +260,7 @@ def test_who_adds_a_gateway_that_hangs_up_at_first_need_not_try_again(line: Line
 @pytest.mark.logs("No telegrams from .*the connection was lost")
 def test_who_adds_a_gateway_that_only_hangs_up_is_told_so(line: Line) -> None:
     async def test() -> None:
-        probing = asyncio.create_task(probe(Connection(URL, 30), None, UTC))
+        probing = asyncio.create_task(probe(Connection(URL, 30), None, UTC, nobody))
         for _ in range(LOSSES):
             await passed(1)
             line.lose()
@@ -287,7 +287,7 @@ def test_who_adds_a_silent_port_is_told_soon_and_of_a_gateway_after_a_minute(
 ) -> None:
     async def test() -> None:
         with pytest.raises(ProbeError) as error:
-            await probe(Connection(url, 30), VERSIONS[version] if version else None, UTC)
+            await probe(Connection(url, 30), VERSIONS[version] if version else None, UTC, nobody)
         assert error.value.cause is Cause.SILENT
         assert least <= now() <= least + 15
 

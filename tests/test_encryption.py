@@ -22,7 +22,7 @@ from custom_components.dsmr.reader import REFUSED
 from custom_components.dsmr.versions import VERSIONS
 
 from .clock import passed, run
-from .line import Line, Reading
+from .line import Line, Reading, nobody
 from .meter import SimulatedMeter
 from .meter.wire import encrypted
 from .parts import Gateway, edited, set_up, state_of, telegram_of, until, value_of
@@ -279,7 +279,7 @@ def test_who_adds_a_meter_that_sends_every_ten_seconds_is_told_that_the_key_is_w
 ) -> None:
     async def test() -> None:
         connection = Connection("/dev/ttyUSB0", 30, Keys(OTHER_KEY))
-        probing = asyncio.ensure_future(probe(connection, VERSIONS["MSn"], UTC))
+        probing = asyncio.ensure_future(probe(connection, VERSIONS["MSn"], UTC, nobody))
         await passed(5)
         while not probing.done():
             line.send(FRAMES[0])

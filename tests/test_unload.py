@@ -97,7 +97,7 @@ class House:
 
 
 async def before_the_port_is_opened(house: House) -> None:
-    with patch("custom_components.dsmr.port.holder_of", lambda *_: asyncio.Event().wait()):
+    with patch("custom_components.dsmr.port.holder_of", lambda *_, **__: asyncio.Event().wait()):
         await house.set_up()
 
 

@@ -67,10 +67,9 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     @callback
     def changed(change: ConfigEntryChange, entry: ConfigEntry) -> None:
         """Let configuration.yaml have a meter that no entry reads any more."""
-        if entry.domain != DOMAIN or not is_left_out(hass):
-            return
-        if change is ConfigEntryChange.REMOVED or _has_left(entry):
-            _read_file_again(hass)
+        is_off = entry.disabled_by is not None and entry.state is ConfigEntryState.NOT_LOADED
+        if entry.domain == DOMAIN and (change is ConfigEntryChange.REMOVED or is_off):
+            _give_back(hass)
 
     async_register_admin_service(hass, DOMAIN, SERVICE_RELOAD, reload)
     async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
@@ -121,11 +120,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
 
 
 @callback
-def _has_left(entry: DsmrConfigEntry) -> bool:
-    """Return whether an entry reads no port any more, or will read another one than it does."""
-    if entry.state is ConfigEntryState.LOADED:
-        return entry.runtime_data.reader.connection.url != connection_of(entry.data).url
-    return entry.disabled_by is not None and entry.state is ConfigEntryState.NOT_LOADED
+def _give_back(hass: HomeAssistant) -> None:
+    """Let configuration.yaml have the meter that an entry has left."""
+    if is_left_out(hass):
+        _read_file_again(hass)
 
 
 @callback
@@ -150,7 +148,11 @@ def _read(hass: HomeAssistant, entry: DsmrConfigEntry, _: Contents) -> None:
 
 async def async_unload_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool:
     """Close the P1 port and take its entities away."""
-    await entry.runtime_data.stop()
+    p1_port = entry.runtime_data
+    await p1_port.stop()
+    if p1_port.reader.connection.url != connection_of(entry.data).url:
+        # It will read another one.
+        _give_back(hass)
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, override
 
 from homeassistant.components.usb import get_serial_by_id
@@ -273,7 +274,7 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
 
     def _after(self, error: ProbeError) -> str:
         """Return the step that asks for what was wrong."""
-        self._error = error.cause
+        self._error, self._holder = error.cause, error.holder
         if error.looks_like is not None:
             self._looks_like = error.looks_like.label
         if error.cause is Cause.NO_KEY:
@@ -307,9 +308,6 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
             await entries.async_setup(entry.entry_id)
 
     async def _probe_either_way(self) -> Found:
-        self._holder = await holder_of(self.hass, [self._port[CONF_PORT]])
-        if self._holder:
-            raise ProbeError(Cause.HELD)
         try:
             return await self._probe_as(self._protocol)
         except ProbeError as error:
@@ -334,6 +332,7 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
             connection,
             VERSIONS.get(self._port[CONF_DSMR_VERSION]),
             dt_util.get_default_time_zone(),
+            partial(holder_of, self.hass),
         )
 
     @property

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
@@ -149,7 +150,7 @@ class P1Port:
         self.reader = Reader(
             connection, decoder, self._queue, self.dsmr.drain, not_ready=(HomeAssistantError,)
         )
-        self.reader.held_by = self._held_by
+        self.reader.held_by = partial(holder_of, hass, behind=self)
         self.reader.serial = roster.serial or version.serial
         self.reader.pauses.patience = roster.patience
         self._issue = PortIssue(hass, roster.port_id, self.reader, self.dsmr)
@@ -187,9 +188,6 @@ class P1Port:
         self.reader.holder, self.reader.cause = holder, Cause.HELD
         self._queue.append(Disconnected())
         self.dsmr.drain()
-
-    async def _held_by(self) -> str:
-        return await holder_of(self._hass, self.reader.urls, self)
 
     async def _read(self) -> None:
         ports = self._hass.data.setdefault(_PORTS, [])

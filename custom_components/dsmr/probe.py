@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import tzinfo
 from decimal import Decimal
@@ -72,13 +73,15 @@ class ProbeError(Exception):
     Attributes:
         cause: why.
         looks_like: the version of the telegrams that came instead.
+        holder: what else here has the port, or "".
     """
 
-    def __init__(self, cause: Cause, looks_like: Version | None = None) -> None:
+    def __init__(self, cause: Cause, looks_like: Version | None, holder: str) -> None:
         """Say why no telegram came."""
         super().__init__(cause)
         self.cause = cause
         self.looks_like = looks_like
+        self.holder = holder
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +203,19 @@ PROBED: Final[HassKey[dict[str, Found]]] = HassKey(f"{DOMAIN}_probed")
 """By the URL of a port of which an entry is about to be set up: what was found there."""
 
 
-async def probe(connection: Connection, version: Version | None, zone: tzinfo) -> Found:
+async def probe(
+    connection: Connection,
+    version: Version | None,
+    zone: tzinfo,
+    held_by: Callable[[Collection[str]], Awaitable[str]],
+) -> Found:
     """Wait for a telegram and return what it says; the port is closed then.
 
     Args:
         connection: where the port is.
         version: the kind of meter, or None to find it out.
         zone: the meter's time zone.
+        held_by: as in `Reader`.
 
     Raises:
         ProbeError: the port could not be opened, or no telegram came in the time that the slowest
@@ -224,7 +233,9 @@ async def probe(connection: Connection, version: Version | None, zone: tzinfo) -
                 case TelegramReceived(telegram):
                     found.set_result(Found(reader.version, telegram, reader.serial))
                 case Disconnected() if reader.cause is not Cause.LOST or next(losses) == LOSSES:
-                    found.set_exception(ProbeError(_cause(reader), reader.looks_like))
+                    found.set_exception(
+                        ProbeError(_cause(reader), reader.looks_like, reader.holder)
+                    )
 
     reader = Reader(
         connection,
@@ -233,6 +244,7 @@ async def probe(connection: Connection, version: Version | None, zone: tzinfo) -
         drain,
         not_ready=(HomeAssistantError,),
     )
+    reader.held_by = held_by
     # What says nothing may just have passed on a telegram.
     reader.pauses.resume()
     task = asyncio.create_task(reader.run(), name=f"dsmr probe {connection.name}")

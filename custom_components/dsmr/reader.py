@@ -3,7 +3,7 @@
 import asyncio
 from asyncio.staggered import staggered_race
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -136,8 +136,8 @@ class Reader:
         counters: telegrams, checksum failures, connections and the last cause of a loss.
         cause: why no telegrams come, or None while they do and as long as it is not known.
         looks_like: the version as which the telegrams pass that come, where it is another one.
-        held_by: asked before each opening what else here reads the line at the port, so that it is
-            not opened; or "" where nothing does, as somebody says who knows.
+        held_by: asked before each opening, with `urls`, what else here reads the line there, so
+            that it is not opened; or "" where nothing does, as somebody says who knows.
         holder: what it said the last time.
         urls: the port, with its host by name and by the addresses at which it was called last.
         telegram_at: when the last telegram that passed came, in seconds of the event loop's clock.
@@ -172,7 +172,7 @@ class Reader:
         self.version = decoder.version
         self.cause: Cause | None = None
         self.looks_like: Version | None = None
-        self.held_by: Callable[[], Awaitable[str]] = _nobody
+        self.held_by: Callable[[Collection[str]], Awaitable[str]] = _nobody
         self.holder = ""
         self.urls = {connection.url}
         self.telegram_at: float | None = None
@@ -289,7 +289,7 @@ class Reader:
         """Open the port, at the address of its host that answers first."""
         addresses = await addressed(self.connection.url)
         self.urls = {self.connection.url, *addresses}
-        self.holder = await self.held_by()
+        self.holder = await self.held_by(self.urls)
         if self.holder:
             raise HeldError(f"{self.holder} has the port")
         ways = [partial(self._open_at, url, open_ports) for url in addresses]
@@ -572,7 +572,7 @@ class Reader:
             self._unexpected(f"in telling what comes from {self.connection.name}", error)
 
 
-async def _nobody() -> str:
+async def _nobody(_: Collection[str]) -> str:
     return ""
 
 
