@@ -1,5 +1,6 @@
 """What a person is told where no telegrams come, and when it is taken back."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -214,6 +215,7 @@ async def test_the_second_at_one_port_waits_and_is_told_who_has_it(
         ("socket://192.0.2.1:2001", "rfc2217://192.0.2.1:2001"),
         ("socket://gateway.local:2001", "socket://Gateway.local:2001"),
         ("socket://192.0.2.1:2001", "socket://somebody:secret@192.0.2.1:2001"),
+        ("esphome://meter.home/?port_name=p1", "esphome://Meter.home:6053/p1?key=c2VjcmV0"),
     ],
 )
 async def test_a_line_is_one_by_whichever_name(hass: HomeAssistant, name: str, other: str) -> None:
@@ -242,6 +244,36 @@ async def test_two_entries_at_one_gateway_do_not_take_turns(
     # Who waits can be taken away like who reads.
     await hass.config_entries.async_remove(second.entry_id)
     assert issue_of(hass, second.entry_id) is None
+
+
+async def test_two_ports_of_one_esphome_are_two_lines(hass: HomeAssistant) -> None:
+    lines = [await line_of(hass, f"esphome://meter.home/?port_name={name}") for name in ("a", "b")]
+    assert lines[0] != lines[1]
+
+
+@pytest.mark.logs("No telegrams from socket://meter.home.* has the port")
+async def test_a_line_that_was_opened_while_the_first_one_looks_for_its_host_stays_with_who_has_it(
+    hass: HomeAssistant, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, is_found = hass.loop.getaddrinfo, asyncio.Event()
+
+    async def look_up(host: str, port: int, **rest: Any) -> list[Any]:
+        if host == "meter.home":
+            await is_found.wait()
+        return await ask("127.0.0.1", port, **rest)
+
+    monkeypatch.setattr(hass.loop, "getaddrinfo", look_up)
+    first = entry_for("5", AM550, port=f"socket://meter.home:{gateway.port}")
+    second = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id="77")
+    await set_up_entry(hass, first)
+    await set_up_entry(hass, second)
+    await gateway.connected()
+    is_found.set()
+    await until(lambda: first.runtime_data.reader.cause is Cause.HELD)
+    assert first.runtime_data.reader.holder == second.title
+    async with gateway.sending(AM550):
+        await until(lambda: second.runtime_data.dsmr.telegram is not None)
+    assert gateway.connections == 1
 
 
 @pytest.mark.logs("No telegrams from .*socket://.* has the port")

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC
 from decimal import Decimal
+import errno
 import itertools
 import logging
 from math import ceil
@@ -26,7 +27,7 @@ from custom_components.dsmr.models import (
     Telegram,
     TelegramReceived,
 )
-from custom_components.dsmr.pauses import SHORTEST_SILENCE, SILENCE
+from custom_components.dsmr.pauses import SHORTEST_SILENCE, SILENCE, Pauses
 from custom_components.dsmr.reader import (
     LONGEST_HEARD,
     QUEUE_SIZE,
@@ -981,6 +982,57 @@ def test_an_opening_that_somebody_else_cancelled_is_tried_again(line: Line) -> N
     run(test())
 
 
+@pytest.mark.logs("Unexpected error while reading socket://192.0.2.1:2001")
+def test_a_mistake_in_what_is_done_about_a_loss_ends_no_reading_and_the_loss_is_told(
+    line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            line.send(AM550)
+            reading.events()
+            with monkeypatch.context() as patched:
+                patched.setattr(Pauses, "interrupt", lambda _: 1 / 0)
+                for _ in range(2):
+                    line.lose()
+                    await passed(3)
+                    assert Disconnected() in reading.events()
+            assert reading.counters.errors == 2
+            line.send(AM550)
+            assert reading.watts() == [461]
+
+    run(test())
+    assert caplog.text.count("Unexpected error while reading") == 1
+
+
+@pytest.mark.logs("Unexpected error in a telegram from socket://192.0.2.1:2001")
+def test_a_mistake_about_a_damaged_telegram_does_not_cost_the_next_one(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            monkeypatch.setattr(reading.reader, "_look", lambda *_, **__: 1 / 0)
+            line.send(AM550.replace(b"00.461", b"00.462") + AM550)
+            assert reading.watts() == [461]
+
+    run(test())
+
+
+@pytest.mark.logs(LOST)
+def test_what_a_gateway_says_commands_no_terminal_and_is_not_endless(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with Reading() as reading:
+            line.lose(OSError("\x1b[2J\nall is well" + 5000 * "!"))
+            await settled()
+            assert reading.counters.last_cause.startswith("[2Jall is well!")
+
+    run(test())
+    (said,) = (record.getMessage() for record in caplog.records if record.levelno > logging.INFO)
+    assert said.isprintable()
+    assert len(said) < 400
+
+
 @pytest.mark.logs("Unexpected error in telling what comes from socket://192.0.2.1:2001")
 @pytest.mark.logs(LOST)
 @pytest.mark.logs(BACK)
@@ -1226,16 +1278,16 @@ def test_a_name_server_may_take_longer_than_a_host(line: Line) -> None:
     [
         ("rfc2217://me:secret@home:2217?a=b", "rfc2217://me:secret@192.0.2.1:2217?a=b"),
         ("socket://home", "socket://192.0.2.1"),
-        ("TCP://home6:1", "tcp://[fe80::1%eth0]:1"),
+        ("TCP://home6:1", "tcp://[fe80::1%2]:1"),
         ("socket://[2001:db8::1]:1", "socket://[2001:db8::1]:1"),
-        ("esphome://home:6053/?key=a", "esphome://home:6053/?key=a"),
+        ("esphome://home:6053/?key=a", "esphome://192.0.2.1:6053/?key=a"),
         ("/dev/ttyUSB0", "/dev/ttyUSB0"),
     ],
 )
 def test_a_host_is_called_by_its_address(url: str, expected: str) -> None:
     async def test() -> None:
         async def look_up(host: str, port: int, **_: Any) -> list[Any]:
-            found = {"home": ("192.0.2.1", port), "home6": ("fe80::1%eth0", port, 0, 2)}
+            found = {"home": ("192.0.2.1", port), "home6": ("fe80::1", port, 0, 2)}
             return 2 * [(None, None, None, "", found[host])]
 
         asyncio.get_running_loop().getaddrinfo = look_up  # type: ignore[assignment,method-assign]
@@ -1269,6 +1321,79 @@ def test_of_two_addresses_that_answer_one_stays_and_who_stops_meanwhile_leaves_n
         async with reading:
             assert len(line.opened) == 2
             assert line.transport.closed
+
+    run(test())
+
+
+class House:
+    """A name with two addresses, which a name server gives in their order.
+
+    Attributes:
+        faults: by address, what calling it raises; there is no line at the others.
+        called: the addresses in the order in which they were called.
+    """
+
+    URL = "socket://meter.home:2001"
+
+    def __init__(self, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.faults: Mapping[str, Exception | None] = {}
+        self.called: list[str] = []
+        self._line = line
+        monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", self.open)
+
+    def begin(self) -> None:
+        """Give the name its addresses."""
+
+        async def look_up(host: str, port: int, **_: Any) -> list[Any]:
+            return [(None, None, None, "", (address, port)) for address in self.faults]
+
+        asyncio.get_running_loop().getaddrinfo = look_up  # type: ignore[assignment,method-assign]
+
+    async def open(self, loop: Any, factory: Any, url: str, **settings: Any) -> Any:
+        address = url.removeprefix("socket://").removesuffix(":2001")
+        self.called.append(address)
+        if fault := self.faults[address]:
+            raise fault
+        return await self._line.open(loop, factory, url, **settings)
+
+
+@pytest.mark.logs("No telegrams from socket://meter.home:2001")
+@pytest.mark.parametrize(
+    "mute",
+    [
+        OSError(errno.ENETUNREACH, "Network is unreachable"),
+        OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"),
+        TimeoutError(),
+    ],
+)
+def test_why_a_gateway_does_not_answer_is_told_of_the_address_where_it_is(
+    line: Line, monkeypatch: pytest.MonkeyPatch, mute: Exception
+) -> None:
+    async def test() -> None:
+        refused = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+        house = House(line, monkeypatch)
+        house.begin()
+        for house.faults in ({"here": refused, "v6": mute}, {"v6": mute, "here": refused}):
+            async with Reading(url=house.URL) as reading:
+                await passed(0.1)
+                assert reading.reader.cause is Cause.REFUSED
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from socket://meter.home:2001")
+def test_the_address_that_answered_last_is_called_first(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        house = House(line, monkeypatch)
+        house.faults = {"192.0.2.1": TimeoutError(), "192.0.2.2": None}
+        house.begin()
+        async with Reading(url=house.URL):
+            assert house.called == ["192.0.2.1", "192.0.2.2"]
+            line.lose()
+            await passed(1)
+            assert house.called[2:] == ["192.0.2.2"]
 
     run(test())
 

@@ -7,7 +7,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 SERVERS: Final = ("rfc2217", "socket", "tcp")
-"""What begins the URLs of ports for which a TCP connection is made."""
+"""What begins the URLs of ports that are a TCP port each."""
+ESPHOME: Final = "esphome"
+"""What begins the URL of a port of a device that may have several, behind one TCP port."""
 
 # Not every system has them all: macOS calls the first one by another name.
 _KEEP_ASKING: Final = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 12}
@@ -17,7 +19,8 @@ async def addressed(url: str) -> list[str]:
     """Return the URL of a port with each address of its host in place of the name.
 
     The time that a host has to answer is one for all that opening does: a name server that is slow,
-    or an address of which nothing is heard, would use it up each time.
+    or an address of which nothing is heard, would use it up each time. And whoever looks for the
+    name of an ESPHome by mDNS closes what all of Home Assistant does that with.
 
     Args:
         url: the port; where it is not known by the name of a host, it stays as it is.
@@ -27,12 +30,12 @@ async def addressed(url: str) -> list[str]:
     """
     parts = urlsplit(url)
     host, port = parts.hostname, parts.port
-    if parts.scheme not in SERVERS or host is None or _is_address(host):
+    if parts.scheme not in (*SERVERS, ESPHOME) or host is None or _is_address(host):
         return [url]
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     user, at, _ = parts.netloc.rpartition("@")
     behind = "" if port is None else f":{port}"
-    addresses = dict.fromkeys(str(address) for *_, (address, *_) in found)
+    addresses = dict.fromkeys(_address(*place) for *_, place in found)
     return [
         parts._replace(netloc=f"{user}{at}{_bracketed(address)}{behind}").geturl()
         for address in addresses
@@ -49,6 +52,11 @@ def keep_asking(connection: socket.socket) -> None:
     for option, value in _KEEP_ASKING.items():
         if number := getattr(socket, option, None):
             connection.setsockopt(socket.IPPROTO_TCP, number, value)
+
+
+def _address(address: str, _: int, flow: int = 0, zone: int = 0) -> str:
+    """Return an address as it is written: a link-local one with the interface where it is."""
+    return f"{address}%{zone}" if zone else address
 
 
 def _bracketed(address: str) -> str:

@@ -43,6 +43,12 @@ WORDS: Final = {
 }
 
 
+def says_little(error: BaseException) -> bool:
+    """Return whether an error at one address of a host only says that it is none, or mute."""
+    little = (Cause.UNREACHABLE, Cause.FAILED)
+    return isinstance(error, OSError) and cause_of(error, is_open=False) in little
+
+
 def cause_of(error: Exception, *, is_open: bool) -> Cause:
     """Return what an error means that the system or serialx raised.
 

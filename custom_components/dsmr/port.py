@@ -7,7 +7,7 @@ from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_PROTOCOL
@@ -17,7 +17,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 from homeassistant.util.network import is_ipv6_address
 
-from .addresses import SERVERS
+from .addresses import ESPHOME, SERVERS
 from .const import (
     CONF_AUTHENTICATION_KEY,
     CONF_ENCRYPTION_KEY,
@@ -35,6 +35,7 @@ from .versions import Version
 
 type DsmrConfigEntry = ConfigEntry[P1Port]
 
+_ESPHOME_PORT: Final = 6053
 
 YAML_PORTS: Final[HassKey[dict[str, P1Port]]] = HassKey(f"{DOMAIN}_yaml")
 """The P1 ports that configuration.yaml set up, by what begins their unique ids."""
@@ -69,6 +70,9 @@ async def line_of(hass: HomeAssistant, url: str) -> str:
     if parts.scheme in SERVERS:
         # Behind a TCP port is one line, whichever protocol it is spoken to in.
         return parts.netloc.rpartition("@")[2].lower()
+    if parts.scheme == ESPHOME:
+        name, *_ = parse_qs(parts.query).get("port_name", [unquote(parts.path.strip("/"))])
+        return f"{ESPHOME} {parts.hostname} {parts.port or _ESPHOME_PORT} {name}"
     if parts.scheme:
         return url
     return str(await hass.async_add_executor_job(Path(url).resolve))
@@ -95,10 +99,13 @@ async def holder_of(hass: HomeAssistant, urls: Iterable[str], behind: P1Port | N
     Args:
         hass: where it is looked for.
         urls: the port, with its host by name and by addresses.
-        behind: who asks; what came after it does not have the line.
+        behind: who asks; what came after it has the line only where it has been opened already.
     """
     ports: list[P1Port] = hass.data.get(_PORTS, [])
-    for port in await ports_at(hass, urls, takewhile(lambda port: port is not behind, ports)):
+    before = [*takewhile(lambda port: port is not behind, ports)]
+    for port in await ports_at(hass, urls, ports):
+        if port is behind or not (port in before or port.reader.has_line):
+            continue
         connection = port.reader.connection
         # A person may have taken the title away, and "" is nobody.
         return connection.title or connection.name

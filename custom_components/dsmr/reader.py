@@ -21,11 +21,12 @@ from serialx import (
 
 from . import esphome, rfc2217
 from .addresses import addressed, keep_asking
-from .causes import WORDS, cause_of
+from .causes import WORDS, cause_of, says_little
 from .const import LOGGER
 from .decryption import DamagedError, Decryption, DecryptionError
 from .detection import Search, is_served, recognise
 from .framing import EncryptedFramer, Framer, RFXtrxPackets
+from .line import printable
 from .models import (
     Cause,
     Connection,
@@ -50,8 +51,9 @@ LONGEST_RETRY = 2.0
 CONNECT_TIMEOUT = 3.5
 """Seconds for a host to answer at one of its addresses: the first three packets go out at 0, 1 and
 3 s (RFC 6298)."""
-HEAD_START = 0.25
-"""Seconds after which the next address of a host is called too (RFC 8305, section 8)."""
+HEAD_START = 1.0
+"""Seconds after which the next address of a host is called too: a server that asks and answers
+before it is open should not be called twice (RFC 8305, section 8, allows two)."""
 OPEN_TIMEOUT = 15.0
 """Seconds for everything else that opening may do, such as the handshake of a serial proxy."""
 CLOSE_TIMEOUT = 0.5
@@ -140,6 +142,7 @@ class Reader:
             that it is not opened; or "" where nothing does, as somebody says who knows.
         holder: what it said the last time.
         urls: the port, with its host by name and by the addresses at which it was called last.
+        has_line: whether the port is open, or about to be: nothing else had it.
         telegram_at: when the last telegram that passed came, in seconds of the event loop's clock.
         telegram_time: the same by the wall clock.
         heard: the last telegrams, decrypted, whether they passed or not, each with when it came in
@@ -175,6 +178,8 @@ class Reader:
         self.held_by: Callable[[Collection[str]], Awaitable[str]] = _nobody
         self.holder = ""
         self.urls = {connection.url}
+        self.has_line = False
+        self._answered = ""
         self.telegram_at: float | None = None
         self.telegram_time: datetime | None = None
         self.heard: deque[tuple[float, bytes]] = deque(maxlen=HEARD)
@@ -216,39 +221,50 @@ class Reader:
     async def run(self) -> None:
         """Read until cancelled. No error ends it; on cancellation the port is closed."""
         pause = FIRST_RETRY
-        loop = asyncio.get_running_loop()
-        self._doubt_since = loop.time()
+        self._doubt_since = asyncio.get_running_loop().time()
         while True:
-            telegrams = self.counters.telegrams
             try:
-                await self._read()
-            except self._failures as error:
-                if self._turns(error):
-                    await asyncio.sleep(FIRST_RETRY)
-                    continue
-                self._lost(self._cause_of(error), error)
-            except asyncio.CancelledError as error:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
-                    raise
-                # Somebody else's: a library has cancelled what it was waiting for.
-                self._lost(Cause.UNEXPECTED, error)
+                is_new = await self._attempt()
             except Exception as error:
+                # In what is done about a loss, which has to be told all the same.
+                is_new = False
                 self._unexpected(f"while reading {self.connection.name}", error)
-                self._lost(Cause.UNEXPECTED, error)
-            came = self.counters.telegrams > telegrams
-            # What is shown is seconds old, and the next connection may go on with it.
-            self._is_shown = came and self._is_unsteady and self.cause is Cause.LOST
-            if not self._is_shown:
+                self.cause = Cause.UNEXPECTED
                 self._tell(Disconnected())
-            self._fruitless = _Fruitless()
-            if came:
-                is_short = loop.time() - self._opened_at < STEADY_AFTER
-                self._short = self._short + 1 if is_short else 0
-                if not self._is_unsteady:
-                    pause = FIRST_RETRY
+            if is_new:
+                pause = FIRST_RETRY
             await asyncio.sleep(min(pause, self._longest_retry))
             pause = min(2 * pause, self._longest_retry)
+
+    async def _attempt(self) -> bool:
+        """Read until the port is lost; return whether it is opened anew as soon as may be."""
+        loop = asyncio.get_running_loop()
+        telegrams = self.counters.telegrams
+        try:
+            await self._read()
+        except self._failures as error:
+            if self._turns(error):
+                return True
+            self._lost(self._cause_of(error), error)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Somebody else's: a library has cancelled what it was waiting for.
+            self._lost(Cause.UNEXPECTED, error)
+        except Exception as error:
+            self._unexpected(f"while reading {self.connection.name}", error)
+            self._lost(Cause.UNEXPECTED, error)
+        came = self.counters.telegrams > telegrams
+        # What is shown is seconds old, and the next connection may go on with it.
+        self._is_shown = came and self._is_unsteady and self.cause is Cause.LOST
+        if not self._is_shown:
+            self._tell(Disconnected())
+        self._fruitless = _Fruitless()
+        if came:
+            is_short = loop.time() - self._opened_at < STEADY_AFTER
+            self._short = self._short + 1 if is_short else 0
+        return came and not self._is_unsteady
 
     async def found(self) -> Version:
         """Wait until the version has turned out to be another one, and return it."""
@@ -292,12 +308,19 @@ class Reader:
         self.holder = await self.held_by(self.urls)
         if self.holder:
             raise HeldError(f"{self.holder} has the port")
+        self.has_line = True
+        open_ports.callback(self._leave_line)
+        # The one that answered last comes first.
+        addresses.sort(key=lambda url: url != self._answered)
         ways = [partial(self._open_at, url, open_ports) for url in addresses]
         protocol: _Protocol | None
         protocol, _, failures = await staggered_race(ways, HEAD_START)
         if protocol is None:
-            raise failures.pop() or OSError()
+            raise min(filter(None, failures), key=says_little)
         return protocol
+
+    def _leave_line(self) -> None:
+        self.has_line = False
 
     async def _open_at(self, url: str, open_ports: AsyncExitStack) -> _Protocol:
         protocol = _Protocol(self)
@@ -315,6 +338,7 @@ class Reader:
         # serialx has no other way to it.
         if tcp := getattr(transport, "_tcp_transport", None):
             keep_asking(tcp.get_extra_info("socket"))
+        self._answered = url
         return protocol
 
     @property
@@ -453,8 +477,15 @@ class Reader:
         return Decryption(keys, version.authentication_key) if keys else None
 
     def _take(self, frame: bytes, now: float, *, encrypted: bool = False) -> None:
-        """Read a telegram, of whichever version where that is to be found out."""
+        """Read a telegram; no error in that costs the next one."""
         self.heard.append((now, frame[:LONGEST_HEARD]))
+        try:
+            self._decode(frame, now, encrypted=encrypted)
+        except Exception as error:
+            self._unexpected(f"in a telegram from {self.connection.name}", error)
+
+    def _decode(self, frame: bytes, now: float, *, encrypted: bool) -> None:
+        """Read a telegram, of whichever version where that is to be found out."""
         version = self.version
         if self._search is not None and not self._is_as_given:
             version = recognise(frame, encrypted=encrypted)
@@ -466,8 +497,6 @@ class Reader:
             self._fruitless.damaged = True
             self._look(frame, encrypted=encrypted)
             LOGGER.debug("A telegram from %s is dropped: %s", self.connection.name, error)
-        except Exception as error:
-            self._unexpected(f"in a telegram from {self.connection.name}", error)
         else:
             if version is self.version or self._is_open_to_all:
                 self._settle(version, decoder)
@@ -543,7 +572,8 @@ class Reader:
         self.cause = cause
         if cause is not Cause.SILENT:
             self.pauses.interrupt()
-        text = self.connection.without_secrets(str(error))
+        # A gateway's words may be in it.
+        text = printable(self.connection.without_secrets(str(error)))
         if not text or cause is Cause.UNEXPECTED:
             text = f"{type(error).__name__}: {text}".rstrip(": ")
         self.counters.last_cause = f"{text} ({WORDS[cause]})"
