@@ -22,7 +22,7 @@ from homeassistant.util.async_ import get_scheduled_timer_handles
 from pytest_homeassistant_custom_component.common import async_test_home_assistant
 
 from custom_components.dsmr.models import Reading, Telegram
-from custom_components.dsmr.sensor import DSMRSensor
+from custom_components.dsmr.reading import DSMRSensor
 from custom_components.dsmr.telegram import Decoder
 from tests.clock import HomeLoop, now, passed
 

@@ -18,7 +18,7 @@ from custom_components.dsmr.descriptions import Shows
 from custom_components.dsmr.issues import PATIENCE
 from custom_components.dsmr.models import Counters
 from custom_components.dsmr.port import P1Port
-from custom_components.dsmr.sensor import DSMRSensor
+from custom_components.dsmr.reading import DSMRSensor
 from custom_components.dsmr.versions import VERSIONS
 from tests.clock import now, passed
 from tests.meter import SimulatedMeter

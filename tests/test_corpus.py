@@ -72,7 +72,7 @@ class Meter:
         self.counters = Counters()
         self.accounts: Counter[str] = Counter()
         self.unknown: set[str] = set()
-        self._roster = Roster("", set(), [], learnt=True)
+        self._roster = Roster("", version, set(), [], version.serial)
         self._decoder = Decoder(version, ZONE, self.counters)
         self._now = 0.0
 

@@ -15,7 +15,7 @@ from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.roster import MOST_UNKNOWN, Roster
 from custom_components.dsmr.sensor import LEARNING
 from custom_components.dsmr.telegram import Decoder
-from custom_components.dsmr.versions import VERSIONS
+from custom_components.dsmr.versions import OTHERS, VERSIONS
 
 from .parts import Gateway, edited, remembered, set_up, state_of, telegram_of, until, value_of
 from .test_reload import reload
@@ -227,7 +227,7 @@ def test_meters_that_are_replaced_at_once_are_replaced_in_their_order() -> None:
         meters = (MBusMeter(MBusType.WATER, identifier, 1) for identifier in identifiers)
         return Contents(frozenset(), tuple(meters))
 
-    roster = Roster("", set(), [], learnt=True)
+    roster = Roster("", OTHERS, set(), [], OTHERS.serial)
     for there in ("A",), ("A", "B"), ("B", "C"), ("D", "E"):
         assert roster.take(contents(*there))
     assert {(slot.number, slot.identity) for slot in roster.slots} == {(1, "D"), (2, "E")}
@@ -280,7 +280,7 @@ async def test_a_second_electricity_meter_has_its_own_sensors_for_lines_that_nob
 
 
 def test_a_line_that_damages_telegrams_without_a_checksum_for_years_adds_few_sensors() -> None:
-    roster = Roster("", set(), [], learnt=True)
+    roster = Roster("", OTHERS, set(), [], OTHERS.serial)
     decoder = Decoder(VERSIONS["2.2"], UTC, Counters())
     me382 = telegram_of("iskra-me382")
 

@@ -14,7 +14,7 @@ import pytest
 
 from custom_components.dsmr.descriptions import SENSORS
 from custom_components.dsmr.port import YAML_PORTS
-from custom_components.dsmr.sensor import DSMRSensor
+from custom_components.dsmr.reading import DSMRSensor
 
 from .meter import MODELS, SimulatedMeter
 from .parts import Gateway, edited, set_up, state_of, telegram_of, until, value_of
@@ -413,7 +413,7 @@ async def test_a_sensor_that_is_renamed_while_it_is_shown_goes_on(
     assert value_of(hass, "sensor.port") != "receiving"
 
 
-@pytest.mark.logs("Unexpected error in DSMREntity._told of sensor.last_power_failure_duration: ")
+@pytest.mark.logs("Unexpected error in DSMRSensor._told of sensor.last_power_failure_duration: ")
 async def test_a_sensor_that_can_not_be_shown_costs_the_others_nothing(
     hass: HomeAssistant,
     gateway: Gateway,

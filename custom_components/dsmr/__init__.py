@@ -25,7 +25,6 @@ from homeassistant.helpers.typing import ConfigType
 from .const import (
     CONF_DSMR_VERSION,
     CONF_TIME_BETWEEN_UPDATE,
-    DEFAULT_PRECISION,
     DEFAULT_TIME_BETWEEN_UPDATE,
     DOMAIN,
     PLATFORMS,
@@ -96,7 +95,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
     connection = connection_of(entry.data, entry.title)
     found = hass.data.get(PROBED, {}).pop(connection.url, None)
     if not roster.lines:
-        EntryIdentity(VERSIONS[key], DEFAULT_PRECISION, hass, entry, roster).recall()
+        EntryIdentity(roster.version, hass, entry, roster).recall()
     if found is not None:
         roster.serial = found.serial
         if not roster.lines:
@@ -106,7 +105,6 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
     entry.runtime_data = P1Port(
         hass,
         connection,
-        VERSIONS[key],
         entry.options.get(CONF_TIME_BETWEEN_UPDATE, DEFAULT_TIME_BETWEEN_UPDATE),
         roster,
     )
@@ -165,12 +163,12 @@ async def async_remove_config_entry_device(
     hass: HomeAssistant, entry: DsmrConfigEntry, device: DeviceEntry
 ) -> bool:
     """Let a person remove the device of a meter that is not there any more."""
-    version = VERSIONS.get(entry.data[CONF_DSMR_VERSION], OTHERS)
     if entry.state is ConfigEntryState.LOADED:
         telegram, roster = entry.runtime_data.dsmr.telegram, entry.runtime_data.roster
     else:
+        version = VERSIONS.get(entry.data[CONF_DSMR_VERSION], OTHERS)
         telegram, roster = None, await Roster.load(hass, entry.entry_id, version, presume=False)
-    identity = EntryIdentity(version, DEFAULT_PRECISION, hass, entry, roster)
+    identity = EntryIdentity(roster.version, hass, entry, roster)
     if identity.device(None) in device.identifiers:
         return False
     present = {meter.identity for meter in telegram.contents.meters} if telegram else set()
@@ -179,5 +177,5 @@ async def async_remove_config_entry_device(
         return False
     for slot in slots:
         roster.slots.remove(slot)
-    await roster.save(hass, version, roster.serial or version.serial, roster.patience)
+    await roster.save(hass)
     return True

@@ -6,7 +6,9 @@ import socket
 from typing import Final
 from urllib.parse import urlsplit
 
-SERVERS: Final = ("rfc2217", "socket", "tcp")
+SERVED: Final = ("socket", "tcp")
+"""What begins the URLs of ports whose bytes a server passes on: the line is set already."""
+SERVERS: Final = (*SERVED, "rfc2217")
 """What begins the URLs of ports that are a TCP port each."""
 ESPHOME: Final = "esphome"
 """What begins the URL of a port of a device that may have several, behind one TCP port."""
@@ -52,6 +54,11 @@ def keep_asking(connection: socket.socket) -> None:
     for option, value in _KEEP_ASKING.items():
         if number := getattr(socket, option, None):
             connection.setsockopt(socket.IPPROTO_TCP, number, value)
+
+
+def scheme_of(url: str) -> str:
+    """Return what stands before the first colon of a port, in small letters."""
+    return url.partition(":")[0].lower()
 
 
 def _address(address: str, _: int, flow: int = 0, zone: int = 0) -> str:

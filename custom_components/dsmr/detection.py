@@ -4,6 +4,7 @@ from dataclasses import dataclass
 import re
 from typing import Final
 
+from .addresses import SERVED, scheme_of
 from .versions import (
     SERIAL_9600_7E1,
     SERIAL_115200_7E1,
@@ -188,11 +189,6 @@ def recognise(telegram: bytes, *, encrypted: bool = False) -> Version:
     return next(VERSIONS[rule.version] for rule in RULES if rule.holds(traits))
 
 
-def is_served(url: str) -> bool:
-    """Return whether a port is on a server that passes bytes on, whose line is set already."""
-    return url.lower().startswith(("socket://", "tcp://"))
-
-
 class Search:
     """Which settings a serial line has, as long as no telegram has come.
 
@@ -208,7 +204,7 @@ class Search:
         """
         self.patience: float | None = None
         self._settings: tuple[SerialSettings, ...] = (SERIAL_115200_8N1,)
-        if not is_served(url):
+        if scheme_of(url) not in SERVED:
             self.patience = TURN
             self._settings += (SERIAL_115200_7E1, SERIAL_9600_7E1)
         self._turn = 0

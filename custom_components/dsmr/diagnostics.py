@@ -15,7 +15,6 @@ from .const import (
     CONF_ENCRYPTION_KEY,
     CONF_SERIAL_ID,
     CONF_SERIAL_ID_GAS,
-    DEFAULT_PRECISION,
 )
 from .entity import EntryIdentity
 from .line import read_text
@@ -71,7 +70,7 @@ async def async_get_device_diagnostics(
 ) -> dict[str, Any]:
     """Return what is known of one meter."""
     port = entry.runtime_data
-    identity = EntryIdentity(port.reader.version, DEFAULT_PRECISION, hass, entry, port.roster)
+    identity = EntryIdentity(port.reader.version, hass, entry, port.roster)
     slots = [slot for slot in port.roster.slots if identity.device(slot) in device.identifiers]
     meters = {slot.identity for slot in slots}
     if identity.device(None) in device.identifiers:
@@ -176,9 +175,7 @@ def _secrets(entry: DsmrConfigEntry) -> set[str]:
     """Return what must not stand anywhere: identifiers as sent and as printed, and the key."""
     port = entry.runtime_data
     identifiers = {entry.data.get(CONF_SERIAL_ID), entry.data.get(CONF_SERIAL_ID_GAS)}
-    identifiers |= {
-        slot.identity for slot in port.roster.slots if not slot.identity.startswith("channel ")
-    }
+    identifiers |= {slot.identifier for slot in port.roster.slots}
     if port.dsmr.telegram is not None:
         identifiers |= {
             str(reading.value)

@@ -121,5 +121,5 @@ def _kind(line: Line, raw: bytes) -> int:
 
     An identifier may have any shape: what doubts it is `meters.py`.
     """
-    is_identifier = line.channel and line.key.obis in MBUS_IDENTIFIERS
-    return hash((line.channel, line.key, b"" if is_identifier else raw.translate(ALIKE)))
+    is_identifier = line.channel and line.obis in MBUS_IDENTIFIERS
+    return hash((line.channel, line.obis, b"" if is_identifier else raw.translate(ALIKE)))

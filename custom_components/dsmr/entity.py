@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, override
 
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN, SensorDeviceClass
@@ -12,18 +12,14 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
 
-from .const import CONF_SERIAL_ID, CONF_SERIAL_ID_GAS, CONF_SWAP_TARIFFS, DOMAIN
+from .const import CONF_SERIAL_ID, CONF_SERIAL_ID_GAS, CONF_SWAP_TARIFFS, DEFAULT_PRECISION, DOMAIN
 from .descriptions import DSMRSensorDescription, Shows
-from .dispatcher import DSMR, Unsubscribe
 from .maker import UNKNOWN, described
 from .migration import GAS_READINGS, adopt_gas
-from .models import ELECTRICITY, MBusType, Reading, ReadingKey, Telegram
+from .models import CHANNEL, MBusType, Telegram
 from .obis import ENERGY_EXPORTED, ENERGY_IMPORTED, MBUS_READING
 from .roster import Roster, Slot, rows_of
 from .versions import Tariff, Version
-
-NO_METER = "no meter"
-"""The `ReadingKey.meter` of a slot without a meter: no telegram has it."""
 
 # By the built-in's device names: what a meter is called.
 DEVICES: Final[Mapping[MBusType, str]] = {
@@ -69,7 +65,7 @@ class Identity(ABC):
     """
 
     version: Version
-    precision: int
+    precision: int = field(default=DEFAULT_PRECISION, kw_only=True)
 
     @property
     def tariffs(self) -> tuple[Tariff, ...]:
@@ -199,7 +195,7 @@ class EntryIdentity(Identity):
                 identifiers={identifier},
                 translation_key=DEVICES[slot.type],
                 via_device_id=electricity.id,
-                **UNKNOWN | described(_identifier(slot), ""),
+                **UNKNOWN | described(slot.identifier, ""),
             )
             if not self._gas_reading(slot):
                 serial = self._serial(slot)
@@ -247,12 +243,12 @@ class EntryIdentity(Identity):
         gas = str(self.entry.data.get(CONF_SERIAL_ID_GAS) or self.entry.entry_id)
         if self._gas_reading(slot):
             return gas
-        if identifier := _identifier(slot):
+        if identifier := slot.identifier:
             # What the first gas meter is known by may be the identifier of one that it replaced.
             is_taken = identifier == gas and self.version.key in GAS_READINGS
             return f"{identifier}_{slot.number}" if is_taken else identifier
         behind = gas if slot.type is MBusType.GAS else electricity
-        return f"{behind}_{slot.identity.removeprefix('channel ')}"
+        return f"{behind}_{slot.identity.removeprefix(CHANNEL)}"
 
     def _gas_reading(self, slot: Slot) -> str:
         """Return the built-in's key for a meter that it does not know by its identifier, or "".
@@ -272,11 +268,6 @@ def _is_reading(description: DSMRSensorDescription) -> bool:
 
 def _is_first_gas(slot: Slot) -> bool:
     return slot.type is MBusType.GAS and slot.number == 1
-
-
-def _identifier(slot: Slot) -> str:
-    """Return the identifier of the meter in a slot, or "" where it has none."""
-    return "" if slot.identity.startswith("channel ") else slot.identity
 
 
 class PortEntity(Entity):
@@ -322,81 +313,3 @@ class PortEntity(Entity):
         self._attr_has_entity_name = True
         self._attr_device_info = device
         self._attr_translation_key = translation_key
-
-
-class DSMREntity(PortEntity):
-    """An entity that shows one reading."""
-
-    _attr_available = False
-
-    def __init__(
-        self,
-        dsmr: DSMR,
-        identity: Identity,
-        description: DSMRSensorDescription,
-        slot: Slot | None = None,
-    ) -> None:
-        """Make the entity; it listens when it is added.
-
-        Args:
-            dsmr: who tells it the readings.
-            identity: what it has in common with the other entities of the port.
-            description: what it shows.
-            slot: the M-Bus meter that it belongs to, or None for electricity.
-        """
-        super().__init__(identity, description, slot)
-        self._dsmr = dsmr
-        self._key: ReadingKey | None = None
-        self._is_added = False
-        self._unsubscribe: Unsubscribe | None = None
-
-    @property
-    def reading_key(self) -> ReadingKey:
-        """Which reading it shows: of the meter that is in the slot now."""
-        meter = self.slot.identity or NO_METER if self.slot else ELECTRICITY
-        return ReadingKey(meter, self.entity_description.obis)
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        await super().async_added_to_hass()
-        self._is_added = True
-        self.follow()
-
-    @override
-    async def async_will_remove_from_hass(self) -> None:
-        self._is_added = False
-        self._stop_listening()
-
-    @callback
-    def follow(self) -> None:
-        """Listen to the reading of the meter that is in the slot now."""
-        key = self.reading_key
-        if self._is_added and key != self._key:
-            self._stop_listening()
-            self._key = key
-            self._unsubscribe = self._dsmr.listen(key, self._told, self.entity_description.step)
-
-    @callback
-    def leave(self) -> None:
-        """Leave Home Assistant, if it was added; its place in the registry stays."""
-        if self._is_added:
-            self.hass.async_create_task(self.async_remove())
-
-    def show(self, reading: Reading | None) -> None:
-        """Take over a reading; None where the telegram has none or none comes."""
-        raise NotImplementedError
-
-    @callback
-    def _stop_listening(self) -> None:
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-            self._unsubscribe = self._key = None
-
-    @callback
-    def _told(self, reading: Reading | None) -> None:
-        available = self._dsmr.telegram is not None
-        # Each time that it is set, Home Assistant has to read it anew.
-        if available is not self._attr_available:
-            self._attr_available = available
-        self.show(reading)
-        self.async_write_ha_state()

@@ -10,7 +10,7 @@ from typing import Any, override
 
 from serialx import BaseSerialTransport
 
-from .addresses import keep_asking
+from .addresses import keep_asking, scheme_of
 
 _is_here: ContextVar[bool] = ContextVar("_is_here", default=False)
 _TRANSPORTS: dict[str, type[BaseSerialTransport]] = {}
@@ -80,13 +80,9 @@ with suppress(ImportError):
 
 def transport_of(url: str) -> type[BaseSerialTransport] | None:
     """Return with what serialx is to open a port, or None for what it takes by itself."""
-    return _TRANSPORTS.get(_scheme(url))
+    return _TRANSPORTS.get(scheme_of(url))
 
 
 def not_ready_of(url: str) -> tuple[type[Exception], ...]:
     """Return what is raised as long as something else has to come before a port can be opened."""
-    return _NOT_READY.get(_scheme(url), ())
-
-
-def _scheme(url: str) -> str:
-    return url.partition(":")[0].lower()
+    return _NOT_READY.get(scheme_of(url), ())

@@ -175,7 +175,7 @@ def reader_of(parser: Any, zone: tzinfo) -> Callable[[str], Reading]:
         parser: dsmr_parser's parser for such a line, or None for a line that it does not know.
         zone: the meter's time zone.
     """
-    form = next((read for kind, read in _FORMS.items() if isinstance(parser, kind)), None)
+    form = _FORMS.get(type(parser))
     is_number = form is _single and parser.value_formats[0].coerce_type is Decimal
 
     def read(text: str) -> Reading:

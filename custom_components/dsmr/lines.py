@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from .const import LOGGER
 from .line import printable, read_message, reader_of
-from .models import ELECTRICITY, Counters, OddLine, Reading, ReadingKey
+from .models import Counters, OddLine, Reading
 from .obis import MBUS_READING, MBUS_READINGS, MESSAGES, MONTH_END, PEAKS, RELAY
 from .privacy import without_identifiers
 from .unforeseen import Unforeseen
@@ -44,8 +44,7 @@ class Line(NamedTuple):
 
     Attributes:
         channel: 0 for the electricity meter.
-        key: what the line is about, of a meter on a channel as if of the electricity meter; its
-            `obis` is "" where the line has no reference.
+        obis: the value groups C.D.E, or "" where the line has no reference.
         reading: its value, or none where it can't be read.
         error: why it can't be read, or "".
         odd: where it is counted that it can't be read or that no specification knows it, or None.
@@ -55,7 +54,7 @@ class Line(NamedTuple):
     """
 
     channel: int
-    key: ReadingKey
+    obis: str
     reading: Reading
     error: str = ""
     odd: OddLine | None = None
@@ -69,14 +68,14 @@ class _Form:
     Attributes:
         reference: the reference.
         channel: as in `Line`.
-        key: as in `Line`.
+        obis: as in `Line`.
         is_known: whether a specification has it.
         read: reads what stands behind the first parenthesis.
     """
 
     reference: str
     channel: int
-    key: ReadingKey
+    obis: str
     is_known: bool
     read: Callable[[str], Reading]
 
@@ -108,14 +107,15 @@ class LineReader:
         except (ValueError, ArithmeticError) as error:
             return self._unreadable(form, raw, printable(str(error)))
         except Exception as error:
-            self._unforeseen.note((form.key, type(error)), f"in the line {form.reference}", error)
+            where = f"in the line {form.reference}"
+            self._unforeseen.note((where, type(error)), where, error)
             return self._unreadable(form, raw, type(error).__name__)
-        key, odd = form.key, None
-        if key.obis == PEAKS and reading.entries and reading.value is None:
-            key = ReadingKey(ELECTRICITY, MONTH_END)
+        obis, odd = form.obis, None
+        if obis == PEAKS and reading.entries and reading.value is None:
+            obis = MONTH_END
         if not form.is_known:
             odd = self._odd(form.reference, _text(raw))
-        return Line(form.channel, key, reading, "", odd, None if odd else _again(raw, reading))
+        return Line(form.channel, obis, reading, "", odd, None if odd else _again(raw, reading))
 
     def _form(self, head: bytes) -> _Form | None:
         reference = _REFERENCE.fullmatch(head.decode("latin-1").strip())
@@ -133,8 +133,7 @@ class LineReader:
             obis = MBUS_READING
         if mbus and obis == RELAY:
             mbus, obis = False, f"{channel}:{RELAY}"
-        key = ReadingKey(ELECTRICITY, obis)
-        return _Form(reference[0], channel if mbus else 0, key, parser is not None, read)
+        return _Form(reference[0], channel if mbus else 0, obis, parser is not None, read)
 
     def _unreadable(self, form: _Form | None, raw: bytes, reason: str) -> Line:
         """Say once for each line that it can't be read."""
@@ -146,9 +145,8 @@ class LineReader:
             said = map(without_identifiers, (line, reason))
             LOGGER.warning("The meter's line %r can't be read: %s", *said)
         odd = self._odd(reference, text, reason)
-        if form is None:
-            return Line(0, ReadingKey(ELECTRICITY, ""), Reading(None), reason, odd)
-        return Line(form.channel, form.key, Reading(None), reason, odd)
+        channel, obis = (form.channel, form.obis) if form else (0, "")
+        return Line(channel, obis, Reading(None), reason, odd)
 
     def _odd(self, reference: str, text: str, reason: str = "") -> OddLine:
         """Return where it is counted how often an odd line comes."""

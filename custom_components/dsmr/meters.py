@@ -1,8 +1,8 @@
 """Which meters are behind the electricity meter, and what does each say?"""
 
-from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from .lines import Line
@@ -12,9 +12,50 @@ from .obis import MBUS_IDENTIFIERS, MBUS_READING, MBUS_TYPE
 LONGEST_UNREAD: Final = timedelta(days=30)
 """How much earlier than another one a meter was last read that is not read any more."""
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _MBUS_TYPES = frozenset(MBusType)
 # Those that come after all others, whatever their numbers: of heat and cold, heat comes first.
 _COLD = frozenset({MBusType.COOLING_RETURN, MBusType.COOLING_FLOW, MBusType.HEAT_COOLING})
+
+
+@dataclass(slots=True)
+class _Channel:
+    """What the lines of one M-Bus channel say.
+
+    Attributes:
+        number: which channel.
+        values: their readings, by the value groups C.D.E.
+        type: what the meter there measures, also a type that is none of `MBusType`; 0 for an empty
+            slot.
+    """
+
+    number: int
+    values: dict[str, Reading] = field(default_factory=dict)
+    type: int = 0
+
+    @property
+    def sent_type(self) -> int:
+        """The type that it sends, or 0."""
+        text = str(self.values.get(MBUS_TYPE, Reading(None)).value)
+        return int(text) if text.isdecimal() else 0
+
+    @property
+    def identifier(self) -> str:
+        """The identifier that it sends, or ""."""
+        sent = (
+            str(self.values[obis].value or "") for obis in MBUS_IDENTIFIERS if obis in self.values
+        )
+        return next(filter(None, sent), "")
+
+    @property
+    def reading(self) -> Reading:
+        """What the meter counts."""
+        return self.values.get(MBUS_READING, Reading(None))
+
+    def is_left(self, latest: datetime) -> bool:
+        """Return whether the meter is not read, or not any more while others are."""
+        value, _, time, _ = self.reading
+        return value is None or (time is not None and latest - time > LONGEST_UNREAD)
 
 
 class Meters:
@@ -56,56 +97,55 @@ class Meters:
             last: the telegram before.
             is_familiar: whether all lines of this one are like those that came before.
         """
-        channels: defaultdict[int, dict[str, Reading]] = defaultdict(dict)
+        channels: dict[int, _Channel] = {}
         for line in lines:
-            channels[line.channel].setdefault(line.key.obis, line.reading)
-        taken: set[str] = set()
-        times = [time for values in channels.values() if (time := _read_at(values))]
+            channel = channels.setdefault(line.channel, _Channel(line.channel))
+            channel.values.setdefault(line.obis, line.reading)
         self._before, self._strangers = self._strangers, set()
-        found = [
-            (self._type(channel, values, last), channel, values)
-            for channel, values in channels.items()
-        ]
+        for channel in channels.values():
+            channel.type = self._type(channel, last)
+        latest = max(filter(None, (c.reading.time for c in channels.values())), default=_NEVER)
         # A meter that was replaced, and the old channel of one that has moved, may stay in the
         # telegrams for years, before those that are read.
-        found.sort(key=lambda of: (_rank(of[0]), _is_left(of[2], times), of[1]))
+        found = sorted(
+            channels.values(), key=lambda c: (_rank(c.type), c.is_left(latest), c.number)
+        )
         # One device that measures heat and cold has two channels and one identifier, which is that
         # of the heat meter, also as long as that is not read or its channel is missing.
-        owners = {
-            _identifier(values): type_
-            for type_, _, values in reversed(found)
-            if type_ in _MBUS_TYPES
-        }
-        for type_, channel, values in found:
-            if type_ in _MBUS_TYPES:
-                identifier = _identifier(values)
-                owner = min(owners[identifier], self.owners.get(identifier, type_), key=_rank)
-                other = owner != type_
-                meter = self._meter(MBusType(type_), channel, values, taken, is_shared=other)
-                said = {ReadingKey(meter.identity, obis): values[obis] for obis in values}
+        owners = {c.identifier: c.type for c in reversed(found) if c.type in _MBUS_TYPES}
+        taken: set[str] = set()
+        for channel in found:
+            if channel.type in _MBUS_TYPES:
+                identifier = channel.identifier
+                owner = min(
+                    owners[identifier], self.owners.get(identifier, channel.type), key=_rank
+                )
+                is_shared = owner != channel.type
+                meter = _meter(channel, taken, is_shared=is_shared)
+                said = {ReadingKey(meter.identity, o): r for o, r in channel.values.items()}
                 stranger = (meter.type, meter.identity)
-                if expected := self._in_place_of(stranger, channel, last):
+                if expected := self._in_place_of(stranger, channel.number, last):
                     meter = expected
                     said = {k: last.readings[k] for k in last.readings if k.meter == meter.identity}
-                elif not self._is_there(meter, values, is_familiar=is_familiar):
+                elif not self._is_there(meter, channel, is_familiar=is_familiar):
                     continue
-                elif other:
+                elif is_shared:
                     self.owners[identifier] = owner
                 taken.add(meter.identity)
                 self._seen.add(meter.identity)
                 readings.update(said)
                 yield meter
-            elif type_:
+            elif channel.type:
                 # There are no rows for such a meter; what it says is not lost.
-                for obis, reading in values.items():
-                    readings[ReadingKey(ELECTRICITY, f"{channel}:{obis}")] = reading
+                for obis, reading in channel.values.items():
+                    readings[ReadingKey(ELECTRICITY, f"{channel.number}:{obis}")] = reading
 
-    def _type(self, channel: int, values: Mapping[str, Reading], last: Telegram) -> int:
-        """Return the type of the meter on a channel, or 0 for an empty slot."""
-        type_ = _type(values)
+    def _type(self, channel: _Channel, last: Telegram) -> int:
+        """Return the type of the meter on a channel, or of the one that is expected there."""
+        type_ = channel.sent_type
         if type_ in _MBUS_TYPES:
             return type_
-        expected = self._in_place_of((type_, str(channel)), channel, last)
+        expected = self._in_place_of((type_, str(channel.number)), channel.number, last)
         return expected.type if expected else type_
 
     def _in_place_of(
@@ -129,45 +169,18 @@ class Meters:
         self._strangers.add(stranger)
         return expected
 
-    def _meter(
-        self,
-        type_: MBusType,
-        channel: int,
-        values: dict[str, Reading],
-        taken: Container[str],
-        *,
-        is_shared: bool,
-    ) -> MBusMeter:
-        """Return the meter on a channel.
-
-        Args:
-            type_: what it measures.
-            channel: where it is.
-            values: what its lines say.
-            taken: the identities of other meters.
-            is_shared: whether its identifier is that of a meter of another type.
-        """
-        identifier = _identifier(values)
-        for suffix in ("", f" {type_}", f" {type_} {channel}")[is_shared:]:
-            meter = MBusMeter(type_, identifier and identifier + suffix, channel)
-            if meter.identity not in taken:
-                break
-        return meter
-
-    def _is_there(
-        self, meter: MBusMeter, values: Mapping[str, Reading], *, is_familiar: bool
-    ) -> bool:
+    def _is_there(self, meter: MBusMeter, channel: _Channel, *, is_familiar: bool) -> bool:
         """Return whether a meter has ever been read; where there is no checksum, not only once.
 
         Args:
             meter: the meter.
-            values: what its lines say.
+            channel: where it is.
             is_familiar: whether the lines are like those that came before; new ones have been
                 doubted already.
         """
         if meter.identity in self._seen:
             return True
-        if values.get(MBUS_READING, Reading(None)).value is None:
+        if channel.reading.value is None:
             return False
         stranger = (meter.type, meter.identity)
         if self._has_checksum or stranger in self._before or not is_familiar:
@@ -176,30 +189,22 @@ class Meters:
         return False
 
 
+def _meter(channel: _Channel, taken: Container[str], *, is_shared: bool) -> MBusMeter:
+    """Return the meter on a channel.
+
+    Args:
+        channel: where it is.
+        taken: the identities of other meters.
+        is_shared: whether its identifier is that of a meter of another type.
+    """
+    type_, identifier = MBusType(channel.type), channel.identifier
+    for suffix in ("", f" {type_}", f" {type_} {channel.number}")[is_shared:]:
+        meter = MBusMeter(type_, identifier and identifier + suffix, channel.number)
+        if meter.identity not in taken:
+            break
+    return meter
+
+
 def _rank(type_: int) -> tuple[bool, int]:
     """Return what sorts the types of meters: who of two has the identifier that they share."""
     return type_ in _COLD, type_
-
-
-def _identifier(values: Mapping[str, Reading]) -> str:
-    """Return the identifier of the meter on a channel, or "" where it sends none."""
-    identifiers = (str(values[obis].value or "") for obis in MBUS_IDENTIFIERS if obis in values)
-    return next(filter(None, identifiers), "")
-
-
-def _type(values: Mapping[str, Reading]) -> int:
-    """Return the type of the meter on a channel, or 0 for an empty slot."""
-    type_ = str(values.get(MBUS_TYPE, Reading(None)).value)
-    return int(type_) if type_.isdecimal() else 0
-
-
-def _read_at(values: Mapping[str, Reading]) -> datetime | None:
-    """Return when the meter on a channel was read."""
-    return values.get(MBUS_READING, Reading(None)).time
-
-
-def _is_left(values: Mapping[str, Reading], times: Sequence[datetime]) -> bool:
-    """Return whether the meter on a channel is not read, or not any more while others are."""
-    reading = values.get(MBUS_READING, Reading(None))
-    late = reading.time is not None and max(times) - reading.time > LONGEST_UNREAD
-    return late or reading.value is None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum, StrEnum
+from math import inf
 import re
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -23,6 +24,8 @@ type Value = Decimal | int | str | datetime | None
 
 ELECTRICITY = ""
 """The `ReadingKey.meter` of the electricity meter itself."""
+CHANNEL = "channel "
+"""What begins the `MBusMeter.identity` of a meter that sends no identifier."""
 
 
 class ReadingKey(NamedTuple):
@@ -100,7 +103,7 @@ class MBusMeter:
     @property
     def identity(self) -> str:
         """What this meter is known by: its identifier, or its channel where it has none."""
-        return self.identifier or f"channel {self.channel}"
+        return self.identifier or f"{CHANNEL}{self.channel}"
 
 
 class Contents(NamedTuple):
@@ -197,7 +200,7 @@ class Connection:
     """
 
     url: str
-    longest_retry: float
+    longest_retry: float = inf
     keys: Keys | None = None
     detects: bool = False
     rfxtrx: bool = False

@@ -21,7 +21,6 @@ from .addresses import ESPHOME, SERVERS
 from .const import (
     CONF_AUTHENTICATION_KEY,
     CONF_ENCRYPTION_KEY,
-    DEFAULT_RECONNECT_INTERVAL,
     DOMAIN,
     RFXTRX_DSMR_PROTOCOL,
 )
@@ -31,7 +30,6 @@ from .models import Cause, Connection, Counters, Disconnected, Event, Keys, Tele
 from .reader import QUEUE_SIZE, Reader
 from .roster import Roster
 from .telegram import Decoder
-from .versions import Version
 
 type DsmrConfigEntry = ConfigEntry[P1Port]
 
@@ -52,8 +50,7 @@ def connection_of(entry_data: Mapping[str, Any], title: str = "") -> Connection:
     )
     return Connection(
         socket_url(entry_data[CONF_HOST], port) if CONF_HOST in entry_data else port,
-        DEFAULT_RECONNECT_INTERVAL,
-        Keys(key, authentication or None) if key else None,
+        keys=Keys(key, authentication or None) if key else None,
         rfxtrx=entry_data.get(CONF_PROTOCOL) == RFXTRX_DSMR_PROTOCOL,
         title=title,
     )
@@ -127,7 +124,6 @@ class P1Port:
         self,
         hass: HomeAssistant,
         connection: Connection,
-        version: Version,
         time_between_update: float,
         roster: Roster,
     ) -> None:
@@ -136,9 +132,8 @@ class P1Port:
         Args:
             hass: in whose event loop the tasks run, and in whose time zone the meter stands.
             connection: where the port is.
-            version: the kind of meter, or `OTHERS` to find it out.
             time_between_update: the most seconds that a changed reading waits.
-            roster: what is known of the meters.
+            roster: what is known of the meters; of version `OTHERS` to find theirs out.
         """
         self.time_between_update = time_between_update
         self.roster = roster
@@ -152,13 +147,13 @@ class P1Port:
         counters = Counters()
         self.dsmr = DSMR(self._queue, time_between_update, counters)
         zone = dt_util.get_default_time_zone()
-        decoder = Decoder(version, zone, counters, roster.owners())
+        decoder = Decoder(roster.version, zone, counters, roster.owners())
         # Until ESPHome is set up, an `esphome-hass://` port raises Home Assistant's error for that.
         self.reader = Reader(
             connection, decoder, self._queue, self.dsmr.drain, not_ready=(HomeAssistantError,)
         )
         self.reader.held_by = partial(holder_of, hass, behind=self)
-        self.reader.serial = roster.serial or version.serial
+        self.reader.serial = roster.serial
         self.reader.pauses.patience = roster.patience
         self._issue = PortIssue(hass, roster.port_id, self.reader, self.dsmr)
 
@@ -179,8 +174,9 @@ class P1Port:
 
     async def remember(self) -> None:
         """Remember for the next start which meters are there, and how they send."""
-        reader = self.reader
-        await self.roster.save(self._hass, reader.version, reader.serial, reader.pauses.patience)
+        roster = self.roster
+        roster.serial, roster.patience = self.reader.serial, self.reader.pauses.patience
+        await roster.save(self._hass)
 
     async def stop(self) -> None:
         """End the tasks and return when the port is closed."""

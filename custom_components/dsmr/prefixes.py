@@ -78,7 +78,7 @@ def prefix_of(hass: HomeAssistant, taken: Container[str], config: ConfigType) ->
 
 def _candidates(config: ConfigType) -> tuple[str, str, str]:
     """Return what a meter's port is called, and what its name makes, alone and with that."""
-    port = Connection(url_of(config), 0).name
+    port = Connection(url_of(config)).name
     name = config.get(CONF_NAME) or ""
     return port, slugify(f"yaml {name}"), slugify(f"yaml {name} {port}")
 

@@ -15,6 +15,7 @@ from homeassistant.const import CONF_PORT, CONF_PROTOCOL
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util.hass_dict import HassKey
 
+from .addresses import SERVED
 from .const import (
     CONF_AUTHENTICATION_KEY,
     CONF_DSMR_VERSION,
@@ -187,7 +188,7 @@ def address(text: str) -> str:
         if not url.hostname and not url.path.strip("/"):
             raise ValueError("the host is missing")
         # Reading it raises where it is no number of a TCP port.
-        if url.port is None and url.scheme in ("socket", "tcp"):
+        if url.port is None and url.scheme in SERVED:
             return f"{text.rstrip('/')}:{DEFAULT_TCP_PORT}"
         return text
     if _BARE_IPV6.fullmatch(text):

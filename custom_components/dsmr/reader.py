@@ -20,11 +20,11 @@ from serialx import (
 )
 
 from . import esphome, rfc2217
-from .addresses import addressed, keep_asking
+from .addresses import SERVED, addressed, keep_asking, scheme_of
 from .causes import WORDS, cause_of, says_little
 from .const import LOGGER
 from .decryption import DamagedError, Decryption, DecryptionError
-from .detection import Search, is_served, recognise
+from .detection import Search, recognise
 from .framing import EncryptedFramer, Framer, RFXtrxPackets
 from .line import printable
 from .models import (
@@ -391,7 +391,7 @@ class Reader:
         It may pass on a telegram a minute, and count its minutes from when it is called. Nothing is
         shown, and so nothing for too long; but who waits for the meter may have a dead line.
         """
-        if not is_served(self.connection.url):
+        if scheme_of(self.connection.url) not in SERVED:
             return 0.0
         # Where a telegram has come before, there is a meter; else it is waited ever longer.
         waited = inf if self.pauses.has_begun else self._opened_at - self.pauses.heard_at

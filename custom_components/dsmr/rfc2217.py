@@ -11,6 +11,8 @@ from serialx.platforms.serial_rfc2217.types import (
     SetModemstateMaskCmd,
 )
 
+from .addresses import scheme_of
+
 
 class _Transport(RFC2217SerialTransport):
     """RFC 2217, also where the server does not acknowledge all commands.
@@ -55,4 +57,4 @@ def _hung_up() -> ConnectionResetError:
 
 def transport_of(url: str) -> type[BaseSerialTransport] | None:
     """Return with what serialx is to open a port, or None for what it takes by itself."""
-    return _Transport if url.lower().startswith("rfc2217://") else None
+    return _Transport if scheme_of(url) == "rfc2217" else None

@@ -16,7 +16,7 @@ from .descriptions import (
     DSMRSensorDescription,
     unknown_line,
 )
-from .models import ELECTRICITY, Contents, MBusMeter, MBusType
+from .models import CHANNEL, ELECTRICITY, Contents, MBusMeter, MBusType
 from .obis import FLOW, MBUS_READING, MBUS_READINGS
 from .versions import VERSIONS, SerialSettings, Version
 
@@ -25,6 +25,9 @@ STORAGE_VERSION: Final = 1
 MOST_UNKNOWN: Final = 30
 """Lines without a row that one meter may have. No known meter has any; but where there is no
 checksum, damage makes one now and then, each time another."""
+
+_SHOWN: Final = frozenset(row.obis for row in SENSORS)
+_KINDS: Final = {type_: row.mbus for row in SENSORS for type_ in row.mbus}
 
 type _KnownBy = tuple[tuple[MBusType, ...], str]
 
@@ -45,6 +48,11 @@ class Slot:
     identity: str
     lines: set[str]
 
+    @property
+    def identifier(self) -> str:
+        """The identifier of the meter that is there now, or "" where it has none."""
+        return "" if self.identity.startswith(CHANNEL) else self.identity
+
 
 @dataclass(slots=True)
 class Roster:
@@ -53,19 +61,21 @@ class Roster:
     Attributes:
         port_id: what the port is known by: what begins the unique ids of its entities, or the id of
             its entry.
+        version: the kind of meter.
         lines: the value groups C.D.E of the electricity meter, and what follows from them.
         slots: the M-Bus meters behind it.
-        learnt: whether this was read from telegrams, and is not only what the version may have.
-        serial: how the serial line was set when telegrams came, or None where that is not known.
+        presumed: whether this is only what the version may send, and no telegram has said it.
+        serial: how the serial line was set when telegrams came; until then as the version says.
         patience: for how many seconds the meters may be silent, or 0 where that is not known.
         port: what the port is called: `Connection.name`.
     """
 
     port_id: str
+    version: Version
     lines: set[str]
     slots: list[Slot]
-    learnt: bool = False
-    serial: SerialSettings | None = None
+    serial: SerialSettings
+    presumed: bool = False
     patience: float = 0.0
     port: str = ""
     _heard: set[str] = field(default_factory=set, repr=False)
@@ -91,22 +101,23 @@ class Roster:
             ]
             return cls(
                 port_id,
+                version,
                 set(stored["lines"]),
                 slots,
-                learnt=True,
-                serial=SerialSettings.of(stored["serial"]),
+                SerialSettings.of(stored["serial"]),
                 patience=stored["patience"],
                 port=stored.get("port", ""),
             )
         if not presume:
-            return cls(port_id, set(), [], learnt=True)
+            return cls(port_id, version, set(), [], version.serial)
         lines = set(version.electricity)
         gas = any(reading in version.mbus for reading in MBUS_READINGS)
         slots = [Slot(MBusType.GAS, 1, "", {MBUS_READING, FLOW})] if gas else []
-        return cls(port_id, lines | derivable(lines), slots)
+        lines |= derivable(lines)
+        return cls(port_id, version, lines, slots, version.serial, presumed=True)
 
     @staticmethod
-    async def version(hass: HomeAssistant, port_id: str) -> Version | None:
+    async def version_of(hass: HomeAssistant, port_id: str) -> Version | None:
         """Return the version that a P1 port had when it was last remembered, or None."""
         stored = await _store(hass, port_id).async_load()
         return VERSIONS.get(stored["version"]) if stored else None
@@ -130,17 +141,14 @@ class Roster:
         """Remember a P1 port no longer."""
         await _store(hass, port_id).async_remove()
 
-    async def save(
-        self, hass: HomeAssistant, version: Version, serial: SerialSettings, patience: float
-    ) -> None:
-        """Remember it for the next start, with the version and how the meters send."""
-        self.serial, self.patience = serial, patience
+    async def save(self, hass: HomeAssistant) -> None:
+        """Remember it for the next start."""
         await _store(hass, self.port_id).async_save(
             {
-                "version": version.key,
+                "version": self.version.key,
                 "port": self.port,
-                "serial": list(serial.stored),
-                "patience": patience,
+                "serial": list(self.serial.stored),
+                "patience": self.patience,
                 "lines": sorted(self.lines),
                 "slots": [[int(s.type), s.number, s.identity, sorted(s.lines)] for s in self.slots],
             }
@@ -171,7 +179,7 @@ class Roster:
 
     def _may_be(self, slot: Slot, kinds: Mapping[str, tuple[MBusType, ...]]) -> bool:
         """Return whether a meter may be there, beside those of which the kinds are given."""
-        if slot.identity or not self.learnt:
+        if slot.identity or self.presumed:
             kind = _kind(slot.type)
             return kinds.get(slot.identity, kind) == kind
         # It was only recalled, and there are meters, none of which is that one.
@@ -199,7 +207,7 @@ class Roster:
         Returns:
             Whether that is all which its version may send and nobody has ever heard.
         """
-        presumed, self.learnt = not self.learnt, True
+        presumed, self.presumed = self.presumed, False
         self.lines = self._heard.copy()
         self.slots = [slot for slot in self.slots if slot.identity]
         return presumed
@@ -219,7 +227,7 @@ class Roster:
     def is_presumed(self, row: DSMRSensorDescription, slot: Slot | None) -> bool:
         """Return whether it is only from the version that a meter would send what a row shows."""
         heard = slot.identity if slot else row.obis in self._heard
-        return not self.learnt and bool(row.obis) and not heard
+        return self.presumed and bool(row.obis) and not heard
 
     def rows(self, slot: Slot | None) -> list[DSMRSensorDescription]:
         """Return the rows for what a meter sends; without a slot, the electricity meter."""
@@ -233,7 +241,7 @@ class Roster:
         return [
             unknown_line(line, slot.type if slot else None)
             for line in sorted(unknown)
-            if line.rpartition(":")[2] not in DIAGNOSTIC_LINES
+            if not _is_diagnostic(line)
         ]
 
 
@@ -244,7 +252,12 @@ def rows_of(slot: Slot | None) -> list[DSMRSensorDescription]:
 
 def is_known(obis: str) -> bool:
     """Return whether there is a row for a line of any meter, or it stands in the diagnostics."""
-    return obis in DIAGNOSTIC_LINES or any(obis == row.obis for row in SENSORS)
+    return obis in _SHOWN or _is_diagnostic(obis)
+
+
+def _is_diagnostic(obis: str) -> bool:
+    """Return whether a line is in the diagnostics alone, also one of a meter without rows."""
+    return obis.rpartition(":")[2] in DIAGNOSTIC_LINES
 
 
 def _learn(lines: set[str], sent: set[str]) -> bool:
@@ -268,4 +281,4 @@ def _known_by(meter: MBusMeter | Slot) -> _KnownBy:
 
 def _kind(type_: MBusType) -> tuple[MBusType, ...]:
     """Return the types that share their rows with a type: cold water and warm water are water."""
-    return next((d.mbus for d in SENSORS if type_ in d.mbus), (type_,))
+    return _KINDS[type_]

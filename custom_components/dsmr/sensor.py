@@ -1,17 +1,11 @@
 """The sensors of a P1 port: those that its version may have, then those that the meter has."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
-from decimal import Decimal
-from functools import cached_property
-from typing import Any, Final, override
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from homeassistant.components.sensor import (
-    DEVICE_CLASS_STATE_CLASSES,
     DOMAIN as SENSOR_DOMAIN,
-    SensorDeviceClass,
-    SensorEntity,
 )
 from homeassistant.const import (
     CONF_NAME,
@@ -34,46 +28,24 @@ from .const import (
     CONF_PRECISION,
     CONF_RECONNECT_INTERVAL,
     CONF_TIME_BETWEEN_UPDATE,
-    DEFAULT_PRECISION,
     DOMAIN,
     LOGGER,
 )
-from .descriptions import DSMRSensorDescription, Shows
-from .entity import DSMREntity, EntryIdentity, Identity, YamlIdentity
-from .models import Connection, Contents, Entry, Keys, Reading
+from .entity import EntryIdentity, Identity, YamlIdentity
+from .models import Connection, Contents, Keys
 from .port import YAML_PORTS, DsmrConfigEntry, P1Port
 from .prefixes import YAML_UNIQUE_IDS, prefix_of, url_of
+from .reading import DSMRSensor
 from .roster import Roster
 from .schema import CONFIGURATION
 from .takeover import entry_at, leave_out, suggest
-from .versions import OTHERS, VERSIONS, Tariff
+from .versions import OTHERS, VERSIONS
 
 PARALLEL_UPDATES = 0
 PLATFORM_SCHEMA = CONFIGURATION
 
 LEARNING: Final = 60.0
 """Seconds of telegrams after which what was not among them is not there."""
-
-# By the unit of a reading, what is measured in it. Where a meter writes another unit than the
-# sensor's row expects (a threshold in A, heat in kWh), the sensor follows the meter.
-_DEVICE_CLASSES: Final = {
-    "kW": SensorDeviceClass.POWER,
-    "kWh": SensorDeviceClass.ENERGY,
-    "GJ": SensorDeviceClass.ENERGY,
-    "kVA": SensorDeviceClass.APPARENT_POWER,
-    "A": SensorDeviceClass.CURRENT,
-    "m³": SensorDeviceClass.VOLUME,
-}
-# 0-0:96.3.10: 0 is off, 1 on, 2 to be switched on by hand (DLMS UA Blue Book, disconnect control);
-# Hungarian meters write it out.
-_SWITCH: Final = {
-    "0": "disconnected",
-    "1": "connected",
-    "2": "ready_for_reconnection",
-    "OFF": "disconnected",
-    "ON": "connected",
-}
-_VALVE: Final = {"0": "closed", "1": "open"}
 
 
 async def async_setup_platform(
@@ -106,20 +78,22 @@ async def async_setup_platform(
         leave_out(hass, prefix, connection.name, entry)
         return
     if connection.detects:
-        version = await Roster.version(hass, prefix) or OTHERS
+        version = await Roster.version_of(hass, prefix) or OTHERS
     else:
         version = VERSIONS[config[CONF_DSMR_VERSION]]
     roster = await Roster.load(hass, prefix, version)
     if hass.data.get(YAML_UNIQUE_IDS) is not taken:
         # Meanwhile the file was read again, and each of its meters is set up anew.
         return
-    p1_port = P1Port(hass, connection, version, config[CONF_TIME_BETWEEN_UPDATE], roster)
+    p1_port = P1Port(hass, connection, config[CONF_TIME_BETWEEN_UPDATE], roster)
     hass.data.setdefault(YAML_PORTS, {})[prefix] = p1_port
     suggest(hass, p1_port)
 
     def begin() -> None:
         version = p1_port.reader.version
-        identity = YamlIdentity(version, config[CONF_PRECISION], prefix, config[CONF_NAME])
+        identity = YamlIdentity(
+            version, prefix, config[CONF_NAME], precision=config[CONF_PRECISION]
+        )
         Sensors(hass, p1_port, identity, async_add_entities).begin()
 
     if version is not OTHERS:
@@ -151,7 +125,7 @@ async def async_setup_entry(
 ) -> None:
     """Set up the sensors of a config entry."""
     port = entry.runtime_data
-    identity = EntryIdentity(port.reader.version, DEFAULT_PRECISION, hass, entry, port.roster)
+    identity = EntryIdentity(port.reader.version, hass, entry, port.roster)
     Sensors(hass, port, identity, async_add_entities).begin()
 
 
@@ -204,7 +178,7 @@ class Sensors:
         learnt = self._p1_port.reader.learnt
         while True:
             learnt.clear()
-            if self._roster.learnt:
+            if not self._roster.presumed:
                 await self._p1_port.remember()
             await learnt.wait()
 
@@ -290,115 +264,3 @@ class Sensors:
             del self._sensors[unique_id]
             if entity_id := registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, unique_id):
                 registry.async_remove(entity_id)
-
-
-class DSMRSensor(DSMREntity, SensorEntity):
-    """A sensor that shows one reading."""
-
-    entity_description: DSMRSensorDescription
-    _attr_extra_state_attributes: dict[str, Any] = {}  # noqa: RUF012 (it is never changed)
-    _unit: str | None = None
-    _value: Any = None
-
-    @property
-    @override
-    def native_value(self) -> Any:
-        # Read once for each time that it is set: a cache, as `_attr_native_value` has, costs more.
-        return self._value
-
-    @property
-    @override
-    def suggested_display_precision(self) -> int | None:
-        digits = self.entity_description.suggested_display_precision
-        return digits if digits is None else min(digits, self._identity.precision)
-
-    @override
-    def show(self, reading: Reading | None) -> None:
-        if reading is None:
-            self._value = None
-            self._attr_extra_state_attributes = {}
-            return
-        value, unit, time, entries = reading
-        if unit != self._unit and not self._follows(unit):
-            # What it would be in the unit that is shown, nobody knows.
-            value = None
-        shows = self.entity_description.shows
-        if shows is Shows.VALUE:
-            self._value = self._rounded(value)
-            if isinstance(value, str) and not value.isdecimal() and self.native_unit_of_measurement:
-                # The meter writes a text in the place of a number: there is none.
-                self._value = None
-            if time is None and not entries and not self._attr_extra_state_attributes:
-                return
-        else:
-            self._value = self._shown(shows, reading)
-        self._attr_extra_state_attributes = dict(self._attributes(reading))
-
-    def _shown(self, shows: Shows, reading: Reading) -> datetime | str | None:
-        match shows:
-            case Shows.TIME:
-                return reading.time
-            case Shows.TARIFF:
-                return _tariff(self._identity.tariffs, reading)
-            case Shows.SWITCH:
-                return _SWITCH.get(str(reading.value))
-            case _:
-                return _VALVE.get(str(reading.value))
-
-    def _rounded(self, value: Any) -> Any:
-        if isinstance(value, Decimal):
-            # A rounded -0.3 is 0.0 and not -0.0.
-            return round(float(value), self._digits) + 0.0
-        return value
-
-    @cached_property
-    def _digits(self) -> int:
-        """How many digits after the decimal point are left, in the meter's unit.
-
-        Where another unit is shown, Home Assistant converts what is left: 1 L/min is 0.06 m³/h.
-        """
-        if self.entity_description.suggested_unit_of_measurement:
-            return max(self._identity.precision, DEFAULT_PRECISION)
-        return self._identity.precision
-
-    def _follows(self, unit: str | None) -> bool:
-        """Show the unit that the meter writes, and return whether there is such a one."""
-        if unit is not None and unit != (self.native_unit_of_measurement or unit):
-            device_class = _DEVICE_CLASSES.get(unit)
-            # No register is in kW: its h was lost on the way.
-            if not device_class or self.state_class not in DEVICE_CLASS_STATE_CLASSES[device_class]:
-                return False
-            self._attr_native_unit_of_measurement = unit
-            self._attr_device_class = device_class
-        self._unit = unit
-        return True
-
-    def _attributes(self, reading: Reading) -> Iterator[tuple[str, Any]]:
-        """Yield what a person may want to know beside the state."""
-        shows = self.entity_description.shows
-        if shows is Shows.TARIFF:
-            yield "code", reading.value
-        if shows is Shows.VALUE and reading.time is not None and self.slot is None:
-            yield "time", reading.time
-        if reading.entries and not (shows is Shows.VALUE and self._is_log):
-            yield "entries", [self._entry(entry) for entry in reading.entries]
-
-    @property
-    def _is_log(self) -> bool:
-        """Whether another sensor of the same line shows its entries."""
-        return self.device_class is SensorDeviceClass.DURATION
-
-    def _entry(self, entry: Entry) -> dict[str, datetime | float | int | str | None]:
-        found: dict[str, Any] = {
-            "time": entry.time,
-            "value": self._rounded(entry.value),
-            "unit": entry.unit,
-            "occurred": entry.occurred,
-        }
-        return {name: value for name, value in found.items() if value is not None}
-
-
-def _tariff(tariffs: Sequence[Tariff], reading: Reading) -> str | None:
-    """Return the name of a tariff that is sent as `0002` or `TARIFF 2`."""
-    number = str(reading.value).rpartition(" ")[2].lstrip("0")
-    return tariffs[int(number) - 1] if number in {"1", "2", "3", "4"} else None

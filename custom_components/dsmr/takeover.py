@@ -13,7 +13,6 @@ from homeassistant.util.hass_dict import HassKey
 from .connection import CONNECTION, LAST_TELEGRAM
 from .const import (
     CONF_TIME_BETWEEN_UPDATE,
-    DEFAULT_PRECISION,
     DOMAIN,
 )
 from .descriptions import DSMRSensorDescription
@@ -129,8 +128,8 @@ async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
     await p1_port.stop()
     hass.data[YAML_UNIQUE_IDS].discard(port_id)
     version = p1_port.reader.version
-    before = YamlIdentity(version, DEFAULT_PRECISION, port_id, "")
-    after = EntryIdentity(version, DEFAULT_PRECISION, hass, entry, p1_port.roster)
+    before = YamlIdentity(version, port_id, "")
+    after = EntryIdentity(version, hass, entry, p1_port.roster)
     registry, roster = er.async_get(hass), p1_port.roster
     platforms = [p for p in async_get_platforms(hass, DOMAIN) if p.config_entry is None]
     for description, slot in _all(roster):
@@ -145,7 +144,7 @@ async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
             registry.async_remove(entity_id)
         else:
             rename(registry, old, after.unique_id(description, slot))
-    if not roster.learnt:
+    if roster.presumed:
         roster.settle()
         await p1_port.remember()
     await Roster.move(hass, port_id, entry.entry_id)

@@ -6,6 +6,7 @@ that has not changed since the last telegram is not read again.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from itertools import accumulate, compress, count
 from operator import ne
@@ -18,6 +19,7 @@ from .line import printable
 from .lines import ALIKE, Line, LineReader
 from .meters import Meters
 from .models import (
+    ELECTRICITY,
     Contents,
     Counters,
     OddLine,
@@ -40,6 +42,29 @@ _SUMMANDS = frozenset(tariff for tariffs in TARIFFS.values() for tariff in tarif
 
 class ChecksumError(ValueError):
     """A telegram's bytes are not the ones that the meter sent."""
+
+
+@dataclass(slots=True)
+class _Last:
+    """The last telegram that was read, as far as the next one can be compared with it.
+
+    Attributes:
+        raw: its lines as they came; of one that no other can be compared with, none.
+        alike: all of them without their digits.
+        behind: how many bytes stand behind each.
+        said: what each says of whose reading, or None where that can't be followed alone.
+        odd: where the odd ones are counted.
+        unreadable: how many can't be read.
+        crc: its checksum, or None where it had none.
+    """
+
+    raw: list[bytes] = field(default_factory=list)
+    alike: bytes = b""
+    behind: list[int] = field(default_factory=list)
+    said: list[tuple[ReadingKey, Line] | None] = field(default_factory=list)
+    odd: list[OddLine] = field(default_factory=list)
+    unreadable: int = 0
+    crc: int | None = None
 
 
 class Decoder:
@@ -76,16 +101,8 @@ class Decoder:
         # What the lines say of which the register is not believed.
         self._doubted: dict[ReadingKey, Reading] = {}
         self._derivation = Derivation(counters)
-        # The last telegram: when it came, its checksum, its lines as they came, all of them without
-        # their digits, how many bytes stand behind each, and what each says of whose reading.
+        self._last = _Last()
         self._at = 0.0
-        self._crc: int | None = None
-        self._raw: list[bytes] = []
-        self._alike = b""
-        self._behind: list[int] = []
-        self._lines: list[tuple[ReadingKey, Line] | None] = []
-        self._odd: list[OddLine] = []
-        self._unreadable = 0
         self._telegram = Telegram("", {}, Contents(frozenset(), ()))
 
     def of(self, version: Version) -> Decoder:
@@ -116,9 +133,9 @@ class Decoder:
             self._telegram = telegram or self._read(raw, now)
         except Exception:
             # What is remembered by halves, no telegram can be compared with.
-            self._alike = b""
+            self._last.alike = b""
             raise
-        self._at, self._crc = now, crc
+        self._at, self._last.crc = now, crc
         return self._telegram
 
     def _follow(self, raw: list[bytes], changed: Sequence[int], now: float) -> Telegram | None:
@@ -126,14 +143,14 @@ class Decoder:
         news = self._news(raw, changed)
         if news is None:
             return None
-        self._raw = raw
+        self._last.raw = raw
         # A register that is doubted may be believed though its line stays as it is.
         said = {**self._doubted, **news} if self._doubted else news
         for key in said.keys() & self._registers.keys():
             said[key] = self._believed(key, said[key], now)
-        for odd in self._odd:
+        for odd in self._last.odd:
             odd.times += 1
-        self.counters.unreadable_lines += self._unreadable
+        self.counters.unreadable_lines += self._last.unreadable
         last, (readings, others) = self._telegram, self._derivation.follow(said, now)
         return Telegram(last.header, readings, last.contents, last.readings, others)
 
@@ -141,16 +158,16 @@ class Decoder:
         """Return what the lines that changed say, if they are about the same as before."""
         news = {}
         for index in changed:
-            before = self._lines[index]
+            before = self._last.said[index]
             if before is None:
                 return None
             key, line = before
             reading = line.again(raw[index]) if line.again else None
             if reading is None:
                 now = self._reader.read(raw[index])
-                if now.error or now.key != line.key or now.channel != line.channel:
+                if now.error or now.obis != line.obis or now.channel != line.channel:
                     return None
-                self._lines[index], reading = (key, now), now.reading
+                self._last.said[index], reading = (key, now), now.reading
             news[key] = reading
         return news
 
@@ -197,19 +214,23 @@ class Decoder:
         self, raw: list[bytes], lines: list[Line | None], readings: Mapping[ReadingKey, Reading]
     ) -> None:
         """Remember a telegram, so that only what changes has to be read of the next one."""
-        self._raw, self._alike = raw, b"".join(raw).translate(ALIKE)
-        self._behind = list(accumulate(map(len, reversed(raw[1:])), initial=len("!")))[::-1]
         # What a line says is a reading of a meter, or not where an earlier line said the same; but
         # who knows which meters there are when a line changes that says which?
         whose = {id(reading): key for key, reading in readings.items()}
-        self._lines = [
+        said = [
             (key, line)
-            if line and line.key.obis not in _METERS and (key := whose.pop(id(line.reading), None))
+            if line and line.obis not in _METERS and (key := whose.pop(id(line.reading), None))
             else None
             for line in lines
         ]
-        self._odd = [line.odd for line in lines if line and line.odd]
-        self._unreadable = sum(bool(line and line.error) for line in lines)
+        self._last = _Last(
+            raw,
+            b"".join(raw).translate(ALIKE),
+            list(accumulate(map(len, reversed(raw[1:])), initial=len("!")))[::-1],
+            said,
+            [line.odd for line in lines if line and line.odd],
+            sum(bool(line and line.error) for line in lines),
+        )
 
     def _sorted(self, lines: Iterable[Line]) -> tuple[dict[ReadingKey, Reading], list[Line]]:
         """Return the readings of the electricity meter, and the lines of the meters behind it."""
@@ -222,12 +243,12 @@ class Decoder:
             if line.error:
                 self.counters.unreadable_lines += 1
                 # Without it the total is not known. Where there is no checksum, see `doubts.py`.
-                if self._doubts is None and line.key.obis in _SUMMANDS:
-                    unread[line.key] = line.reading
+                if self._doubts is None and line.obis in _SUMMANDS:
+                    unread[ReadingKey(ELECTRICITY, line.obis)] = line.reading
             elif line.channel:
                 behind.append(line)
             else:
-                readings.setdefault(line.key, line.reading)
+                readings.setdefault(ReadingKey(ELECTRICITY, line.obis), line.reading)
         return {**unread, **readings}, behind
 
     def _checked(self, frame: bytes) -> tuple[list[bytes], Sequence[int] | None, int | None]:
@@ -241,14 +262,15 @@ class Decoder:
         for sent in _as_sent(body):
             raw = sent.splitlines(keepends=True)
             changed = None
-            if sent.translate(ALIKE) == self._alike:
-                changed = [*compress(count(), map(ne, raw, self._raw, strict=True))]
+            if sent.translate(ALIKE) == self._last.alike:
+                changed = [*compress(count(), map(ne, raw, self._last.raw, strict=True))]
             if not digits:
                 crc = None
-            elif changed is None or self._crc is None:
+            elif changed is None or self._last.crc is None:
                 crc = crc16(sent + b"!")
             else:
-                crc = self._crc ^ crc16_of_changes(self._raw, raw, changed, self._behind)
+                change = crc16_of_changes(self._last.raw, raw, changed, self._last.behind)
+                crc = self._last.crc ^ change
             is_right = crc is not None and int(digits, 16) == crc
             if self._doubts.is_believed(sent, is_right=is_right) if self._doubts else is_right:
                 return raw, changed, crc
