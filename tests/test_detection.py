@@ -612,6 +612,7 @@ async def test_at_the_next_start_the_sensors_stand_at_once(
     await state_of(hass, "sensor.power_tariff", "low")
 
 
+@pytest.mark.logs(r"What .storage/dsmr.yaml says can't be read, and is learnt again: KeyError")
 async def test_a_version_that_is_remembered_and_not_known_any_more_is_found_anew(
     hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
 ) -> None:

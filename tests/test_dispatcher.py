@@ -445,8 +445,12 @@ def test_a_listener_that_raises_costs_nobody_else_anything(
             await port.send({POWER: "0.461", ENERGY: "1"})
             assert len(contents) == 1
             assert len(power) == len(energy) == 1
+            assert port.counters.errors == 2
             await passed(1)
             await port.send({POWER: "0.600", ENERGY: "2"})
+            # Both are told again, and they alone.
+            assert port.counters.errors == 4
+            assert len(contents) == 1
             assert len(power) == 2
             await passed(1)
             await port.send({POWER: "0.601", ENERGY: "2"})

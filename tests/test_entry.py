@@ -21,6 +21,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.dsmr import async_remove_config_entry_device
 from custom_components.dsmr.framing import RFXtrxPackets
 from custom_components.dsmr.reader import QUEUE_SIZE
+from custom_components.dsmr.reading import DSMRSensor
 
 from .clock import passed, run
 from .line import URL, Line, Reading
@@ -135,6 +136,26 @@ async def built_in(hass: HomeAssistant, entry: ConfigEntry) -> AsyncIterator[Non
         forget()
         hass.data[loader.DATA_CUSTOM_COMPONENTS] = ours
     assert not (await loader.async_get_integration(hass, "dsmr")).is_built_in
+
+
+@pytest.mark.logs("Unexpected error in .*(show|_told)")
+async def test_a_sensor_that_can_not_show_its_value_costs_the_others_nothing(
+    hass: HomeAssistant, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def show(sensor: DSMRSensor, reading: Any) -> None:
+        if sensor.entity_description.key == "current_electricity_usage":
+            raise ZeroDivisionError
+        told(sensor, reading)
+
+    told = DSMRSensor.show
+    monkeypatch.setattr(DSMRSensor, "show", show)
+    telegram = telegram_of("iskra-am550")
+    port = f"socket://127.0.0.1:{gateway.port}"
+    await set_up_entry(hass, entry_for("5", telegram, port=port))
+    await gateway.connected()
+    gateway.send(telegram)
+    await state_of(hass, "sensor.electricity_meter_power_production", "0.0")
+    await state_of(hass, "sensor.electricity_meter_connection", "receiving")
 
 
 METERS = pytest.mark.parametrize(

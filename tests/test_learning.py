@@ -1,7 +1,9 @@
 """Which sensors a meter has: learnt from what it sends, and remembered."""
 
 from datetime import UTC, timedelta
+import errno
 from typing import Any
+from unittest.mock import Mock
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
@@ -83,6 +85,45 @@ async def test_a_meter_is_known_again_of_which_the_port_was_not_remembered(
     await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
     assert value_of(hass, "sensor.power_consumption") == "unavailable"
     assert hass.states.get("sensor.gas_consumption") is None
+
+
+@pytest.mark.logs(r"What .storage/dsmr.yaml says can't be read, and is learnt again: ")
+@pytest.mark.parametrize(
+    "stored",
+    [
+        pytest.param({**remembered("5", ["1.7.0"], []), "version": 99}, id="of a later release"),
+        pytest.param(remembered("5", ["1.7.0"], [[77, 1, "", []]]), id="of an unknown meter"),
+        pytest.param({**remembered("5", [], []), "data": ["?"]}, id="edited"),
+    ],
+)
+async def test_what_is_stored_and_can_not_be_read_is_learnt_again(
+    hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any], stored: dict[str, Any]
+) -> None:
+    hass_storage["dsmr.yaml"] = stored
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    gateway.send(XS210)
+    await state_of(hass, "sensor.power_tariff", "normal")
+    del hass_storage["dsmr.yaml"]
+    await learn(hass, hass_storage)
+    assert "96.14.0" in hass_storage["dsmr.yaml"]["data"]["lines"]
+
+
+@pytest.mark.logs("Unexpected error in storing what was learnt of the meter: ")
+async def test_a_disk_that_is_full_for_a_moment_ends_no_learning(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    hass_storage: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "auto"})
+    await gateway.connected()
+    with monkeypatch.context() as patched:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        patched.setattr("homeassistant.helpers.storage.Store.async_save", Mock(side_effect=full))
+        gateway.send(XS210)
+        await state_of(hass, "sensor.power_tariff", "normal")
+    await learn(hass, hass_storage)
 
 
 async def test_what_a_meter_has_stopped_sending_is_not_there_at_the_next_start(

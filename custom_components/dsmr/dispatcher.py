@@ -67,6 +67,7 @@ class DSMR:
         # Those whose reading has changed since they were told; a set that keeps their order.
         self._waiting: dict[_Listener, None] = {}
         self._contents_listeners: list[Callable[[Contents], None]] = []
+        self._untold_contents: list[Callable[[Contents], None]] = []
         self._loss_listeners: list[Callable[[None], None]] = []
         self._unforeseen = Unforeseen(counters)
         self._is_untold = False
@@ -134,8 +135,15 @@ class DSMR:
         # Without those who begin to listen in this telegram: they are told it then.
         everyone = self._all() if previous is None else []
         if previous is None or previous.contents is not telegram.contents:
-            for callback in self._contents_listeners[:]:
-                self._call(callback, telegram.contents)
+            self._untold_contents = self._contents_listeners[:]
+        if self._untold_contents:
+            # Who raised is told again with the next telegram.
+            self._untold_contents = [
+                callback
+                for callback in self._untold_contents
+                if callback in self._contents_listeners
+                and not self.call(callback, telegram.contents)
+            ]
         readings = telegram.readings
         if previous is None:
             now = _now()
@@ -170,7 +178,7 @@ class DSMR:
         self._waiting.clear()
         before, self.telegram = self.telegram, None
         for callback in self._loss_listeners[:]:
-            self._call(callback, None)
+            self.call(callback, None)
         if before is not None:
             now = _now()
             for listener in self._all():
@@ -204,13 +212,13 @@ class DSMR:
         self._waiting.pop(listener, None)
         listener.due = now + self._time_between_update
         listener.told = reading
-        told = self._call(listener.callback, reading)
+        told = self.call(listener.callback, reading)
         if not told and listener.active and self.telegram is not None:
             # It is told again with the next telegram, also where nothing changed in that.
             listener.told = _UNTOLD
             self._is_untold = True
 
-    def _call[T](self, callback: Callable[[T], None], value: T) -> bool:
+    def call[T](self, callback: Callable[[T], None], value: T) -> bool:
         """Call back, and return whether that went well."""
         try:
             callback(value)

@@ -30,6 +30,7 @@ from .models import Cause, Connection, Counters, Disconnected, Event, Keys, Tele
 from .reader import QUEUE_SIZE, Reader
 from .roster import Roster
 from .telegram import Decoder
+from .unforeseen import Unforeseen
 
 type DsmrConfigEntry = ConfigEntry[P1Port]
 
@@ -145,6 +146,7 @@ class P1Port:
         self._tasks: list[asyncio.Task[None]] = []
         self._queue: deque[Event] = deque(maxlen=QUEUE_SIZE)
         counters = Counters()
+        self._unforeseen = Unforeseen(counters, connection.without_secrets)
         self.dsmr = DSMR(self._queue, time_between_update, counters)
         zone = dt_util.get_default_time_zone()
         decoder = Decoder(roster.version, zone, counters, roster.owners())
@@ -169,14 +171,27 @@ class P1Port:
             self._issue.begin()
             beside["reader"] = self._read()
         for what, run in beside.items():
-            task = self._hass.async_create_background_task(run, f"{DOMAIN} {what} {name}")
+            task = self._hass.async_create_background_task(
+                self._run(what, run), f"{DOMAIN} {what} {name}"
+            )
             self._tasks.append(task)
+
+    async def _run(self, what: str, run: Coroutine[Any, Any, None]) -> None:
+        """Run a task, and say so if it ends by a mistake."""
+        try:
+            await run
+        except Exception as error:
+            self._unforeseen.note(what, f"in {what} {self.reader.connection.name}", error)
 
     async def remember(self) -> None:
         """Remember for the next start which meters are there, and how they send."""
         roster = self.roster
         roster.serial, roster.patience = self.reader.serial, self.reader.pauses.patience
-        await roster.save(self._hass)
+        try:
+            await roster.save(self._hass)
+        except Exception as error:
+            # What is not stored is learnt again at the next start.
+            self._unforeseen.note("storing", "in storing what was learnt of the meter", error)
 
     async def stop(self) -> None:
         """End the tasks and return when the port is closed."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
 
-from .const import DOMAIN
+from .const import DOMAIN, LOGGER
 from .derivation import derivable
 from .descriptions import (
     DIAGNOSTIC_LINES,
@@ -93,21 +93,9 @@ class Roster:
             presume: whether all that the version may send is presumed until telegrams have come;
                 otherwise nothing is.
         """
-        stored = await _store(hass, port_id).async_load()
-        if stored is not None and stored["version"] == version.key:
-            slots = [
-                Slot(MBusType(type_), number, identity, set(lines))
-                for type_, number, identity, lines in stored["slots"]
-            ]
-            return cls(
-                port_id,
-                version,
-                set(stored["lines"]),
-                slots,
-                SerialSettings.of(stored["serial"]),
-                patience=stored["patience"],
-                port=stored.get("port", ""),
-            )
+        remembered = await cls._remembered(hass, port_id)
+        if remembered is not None and remembered.version is version:
+            return remembered
         if not presume:
             return cls(port_id, version, set(), [], version.serial)
         lines = set(version.electricity)
@@ -119,14 +107,45 @@ class Roster:
     @staticmethod
     async def version_of(hass: HomeAssistant, port_id: str) -> Version | None:
         """Return the version that a P1 port had when it was last remembered, or None."""
-        stored = await _store(hass, port_id).async_load()
-        return VERSIONS.get(stored["version"]) if stored else None
+        remembered = await Roster._remembered(hass, port_id)
+        return remembered.version if remembered else None
 
     @staticmethod
     async def port_of(hass: HomeAssistant, port_id: str) -> str | None:
         """Return what a P1 port was called when it was last remembered, or None."""
-        stored = await _store(hass, port_id).async_load()
-        return str(stored.get("port", "")) if stored else None
+        remembered = await Roster._remembered(hass, port_id)
+        return remembered.port if remembered else None
+
+    @classmethod
+    async def _remembered(cls, hass: HomeAssistant, port_id: str) -> Roster | None:
+        """Return what was remembered of a P1 port, or None."""
+        try:
+            stored = await _store(hass, port_id).async_load()
+            return cls._of(port_id, stored) if stored else None
+        except Exception as error:
+            LOGGER.warning(
+                "What .storage/%s.%s says can't be read, and is learnt again: %r",
+                DOMAIN,
+                port_id,
+                error,
+            )
+            return None
+
+    @classmethod
+    def _of(cls, port_id: str, stored: Mapping[str, Any]) -> Roster:
+        slots = [
+            Slot(MBusType(type_), number, identity, set(lines))
+            for type_, number, identity, lines in stored["slots"]
+        ]
+        return cls(
+            port_id,
+            VERSIONS[stored["version"]],
+            set(stored["lines"]),
+            slots,
+            SerialSettings.of(stored["serial"]),
+            patience=stored["patience"],
+            port=stored.get("port", ""),
+        )
 
     @staticmethod
     async def move(hass: HomeAssistant, port_id: str, to: str) -> None:

@@ -159,8 +159,9 @@ class Sensors:
     @callback
     def begin(self) -> None:
         """Read the port, and add the sensors: those that there may be, and those that are heard."""
-        self._add_entities(port_sensors(self._p1_port, self._identity))
         self._add()
+        # Now there is the device that they are named after.
+        self._add_entities(port_sensors(self._p1_port, self._identity))
         self._dsmr.listen_contents(self._contents_changed)
         self._p1_port.start(settling=self._settle(), remembering=self._remember())
 
@@ -252,7 +253,7 @@ class Sensors:
         if telegram := self._dsmr.telegram or self._p1_port.probed:
             for sensor in new:
                 # Home Assistant registers a sensor with the unit that it has when it is added.
-                sensor.show(telegram.readings.get(sensor.reading_key))
+                self._dsmr.call(sensor.show, telegram.readings.get(sensor.reading_key))
         self._sensors |= {str(sensor.unique_id): sensor for sensor in new}
         if new:
             self._add_entities(new)
