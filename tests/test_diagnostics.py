@@ -129,6 +129,18 @@ async def test_the_lines_that_say_nothing_are_listed_with_how_often_they_came(
         ("0-0:96.13.3(4D722E20536D697468)", "Smith"),
         ("0-0:96.77.1(4530303437303030)", "4530303437303030"),
         ("0-0:96.77.1(E0047000012)", "E0047000012"),
+        # In the forms in which a reference is read, and with parentheses in a message.
+        ("0-0:96.13.0 (Hello Mr Smith)", "Smith"),
+        ("0-0:96.13.0*255 (Hello Mr Smith)", "Smith"),
+        ("0-0:96:13.0(Hello Mr Smith)", "Smith"),
+        ("0-0:96.13.0.255(Hello Mr Smith)", "Smith"),
+        ("0-0:96.13.0(44656172 (Mr) Smith)", "Smith"),
+        ("0-0:96.13.0(44656172 284D722920536D697468)", "Smith"),
+        ("0-2:96.1.0.255(4730303339303031)", "4730303339303031"),
+        # Damaged: a control character, and the reference of the line before.
+        ("0-0:96.77.1(1EMH0012345678\x7f)", "0012345678"),
+        ("0-0:1.0.0(2601303534303031)", "2601303534303031"),
+        ("1-0:1.7.0(00.135343030)", "135343030"),
         # The same identifier by another reference, and in a message.
         (f"0-0:96.77.1(ID {GAS})", GAS),
         (f"0-0:96.77.1(ID {GAS_PRINTED})", GAS_PRINTED),

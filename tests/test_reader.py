@@ -1398,6 +1398,19 @@ def test_the_address_that_answered_last_is_called_first(
     run(test())
 
 
+@pytest.mark.logs("No telegrams from socket://192.0.2.1:2001: ")
+def test_a_password_with_a_slash_is_not_told_by_who_takes_it_for_a_path(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test() -> None:
+        async with Reading(url="socket://somebody:hunter2hunter/2@192.0.2.1:2001") as reading:
+            await passed(1)
+            assert "hunter" not in reading.counters.last_cause
+
+    run(test())
+    assert "hunter" not in caplog.text
+
+
 @pytest.mark.logs("No telegrams from .* .there is no such port")
 def test_a_url_that_makes_no_sense_does_not_end_the_reading() -> None:
     async def test() -> None:

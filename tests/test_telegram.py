@@ -564,6 +564,15 @@ def test_references_as_the_examples_of_the_standards_write_them_are_read() -> No
     assert meter.counters.unreadable_lines == 0
 
 
+@pytest.mark.logs("The meter's line '1-0:…' can't be read: it has no OBIS reference")
+def test_a_reference_that_never_ends_is_none_and_costs_nothing_else() -> None:
+    endless = "1-0:" + 5000 * "9" + ".7.0(00.461*kW)"
+    meter = Meter("5")
+    telegram = meter.says(edited(AM550.replace(b"1-0:1.8.1", endless.encode() + b"\r\n1-0:1.8.1")))
+    assert telegram.contents.keys == Meter("5").says(AM550).contents.keys
+    assert [len(line.text) for line in meter.counters.odd_lines.values()] == [LONGEST_ODD]
+
+
 def test_a_reference_that_was_damaged_once_is_no_line_of_the_meter() -> None:
     me382 = telegram_of("iskra-me382")
     damaged = me382.replace(b"1-0:2.7.0", b"1-0:2.3.0").replace(b"0-1:24.4.0", b"0-1:24.6.0")

@@ -23,17 +23,18 @@ from .port import DsmrConfigEntry, P1Port
 from .roster import Slot, is_known
 
 # The value groups C.D.E of identifiers; 96.1.4 is the version of the telegrams.
-_IDENTIFIER: Final = re.compile(r"96\.1\.(?!4\b)\d+|42\.0\.0|0\.0\.0")
-# Identifiers and messages in a telegram, also in one whose bytes are damaged.
-_PERSONAL: Final = re.compile(
-    rf"(:(?:{_IDENTIFIER.pattern}|96\.13\.\d+)(?:\*\d+)?)(?:\([^()\r\n]*\)?)+"
-)
+_IDENTIFIER: Final = re.compile(r"96[.:]1\.(?!4\b)\d+|42[.:]0\.0|0[.:]0\.0")
+_PERSONAL: Final = re.compile(rf"{_IDENTIFIER.pattern}|96[.:]13\.\d+")
+# Identifiers and messages in a telegram, to the end of the line: a message may have parentheses.
+_PERSONAL_LINE: Final = re.compile(rf"(:(?:{_PERSONAL.pattern})(?:[*.]\d+)?[ \t]*)\(.*")
 # Some makers write the number of the meter into the header.
 _NUMBER: Final = re.compile(r"\d{6,}")
-# What may be an identifier where nobody knows what a line means: long, with a digit, and neither a
-# timestamp nor a number with decimals or a unit.
+# What may be an identifier: nobody may know what a line means, and where bytes were lost, one may
+# stand behind another reference. It is long, with a digit, and neither a timestamp nor a number
+# with decimals or a unit.
 _UNTOLD: Final = re.compile(
     r"(?<![0-9A-Za-z.])(?!\d{12}[SW]?\b)(?=[A-Za-z]*\d)[0-9A-Za-z]{8,}(?![0-9A-Za-z.*])"
+    r"|(?<=\.)[0-9A-Za-z]{7,}"
 )
 _KEYS: Final = frozenset({CONF_AUTHENTICATION_KEY, CONF_ENCRYPTION_KEY})
 # A shorter one may be anything else.
@@ -135,8 +136,7 @@ def _readings(telegram: Telegram | None, meters: Iterable[str]) -> list[dict[str
         {
             "meter": key.meter,
             "obis": key.obis,
-            # As a line, so that its value is masked with its reference.
-            "value": _line(f":{key.obis}({reading.value})").partition("(")[2][:-1],
+            "value": _value(key.obis, str(reading.value)),
             "unit": reading.unit,
             "time": str(reading.time) if reading.time else None,
             "entries": len(reading.entries),
@@ -144,6 +144,11 @@ def _readings(telegram: Telegram | None, meters: Iterable[str]) -> list[dict[str
         for key, reading in telegram.readings.items()
         if key.meter in of
     ]
+
+
+def _value(obis: str, value: str) -> str:
+    is_personal = _PERSONAL.fullmatch(obis.rpartition(":")[2])
+    return REDACTED if is_personal else _UNTOLD.sub(REDACTED, value)
 
 
 def _telegram(frame: bytes) -> list[str]:
@@ -159,11 +164,8 @@ def _printable(text: str) -> str:
 
 def _line(text: str) -> str:
     """Return a line of a telegram without what tells the house."""
-    masked = _PERSONAL.sub(rf"\1({REDACTED})", _printable(text))
-    # A line that continues the one before, or has lost its beginning, may be of any reference.
-    if masked == text and not is_known(_obis(text)):
-        masked = _UNTOLD.sub(REDACTED, text)
-    return masked
+    masked = _PERSONAL_LINE.sub(rf"\1({REDACTED})", _printable(text))
+    return _UNTOLD.sub(REDACTED, masked)
 
 
 def _obis(line: str) -> str:

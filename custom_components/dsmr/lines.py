@@ -16,8 +16,8 @@ from .unforeseen import Unforeseen
 from .versions import OTHERS, Version
 
 # An OBIS reference A-B:C.D.E, with or without a *F; the groups in parentheses follow. The examples
-# in the standards of DSMR 4 also have C:D.E and A-B:C.D.E.F.
-_REFERENCE = re.compile(r"(\d+)-(\d+):(\d+)[.:](\d+\.\d+)(?:[*.]\d+)?[ ]*")
+# in the standards of DSMR 4 also have C:D.E and A-B:C.D.E.F. Each is a byte (IEC 62056-61).
+_REFERENCE = re.compile(r"(\d{1,3})-(\d{1,3}):(\d{1,3})[.:](\d{1,3}\.\d{1,3})(?:[*.]\d{1,3})?")
 
 ALIKE: Final = bytes.maketrans(b"123456789", b"000000000")
 """Makes all digits one: what is left is the shape of a line, mostly that of the next one too."""
@@ -95,6 +95,7 @@ class LineReader:
     def read(self, raw: bytes) -> Line:
         """Read one line, with or without its line end."""
         head, parenthesis, groups = raw.partition(b"(")
+        head = head.strip()
         form = self._forms.get(head)
         if form is None:
             form = self._form(head)
@@ -118,7 +119,7 @@ class LineReader:
         return Line(form.channel, obis, reading, "", odd, None if odd else _again(raw, reading))
 
     def _form(self, head: bytes) -> _Form | None:
-        reference = _REFERENCE.fullmatch(head.decode("latin-1").strip())
+        reference = _REFERENCE.fullmatch(head.decode("latin-1"))
         if reference is None:
             return None
         medium, channel = int(reference[1]), int(reference[2])

@@ -71,7 +71,8 @@ class Meters:
         """
         self._has_checksum = has_checksum
         self._seen: set[str] = set()
-        # Where there is no checksum: what has come once, in this telegram and in the one before.
+        # Where there is no checksum: what has come once, in this telegram, and what there was in
+        # the one before.
         self._strangers: set[tuple[int, str]] = set()
         self._before: set[tuple[int, str]] = set()
         self.owners = {**owners}
@@ -101,7 +102,8 @@ class Meters:
         for line in lines:
             channel = channels.setdefault(line.channel, _Channel(line.channel))
             channel.values.setdefault(line.obis, line.reading)
-        self._before, self._strangers = self._strangers, set()
+        self._before = self._strangers | {(m.type, m.identity) for m in last.contents.meters}
+        self._strangers = set()
         for channel in channels.values():
             channel.type = self._type(channel, last)
         latest = max(filter(None, (c.reading.time for c in channels.values())), default=_NEVER)
@@ -161,10 +163,8 @@ class Meters:
             channel: where it is.
             last: the telegram before.
         """
-        meters = last.contents.meters
-        known = {(m.type, m.identity) for m in meters} | self._before
-        expected = next((m for m in meters if m.channel == channel), None)
-        if self._has_checksum or stranger in known or expected is None:
+        expected = next((m for m in last.contents.meters if m.channel == channel), None)
+        if self._has_checksum or stranger in self._before or expected is None:
             return None
         self._strangers.add(stranger)
         return expected

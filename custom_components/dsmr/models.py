@@ -227,7 +227,8 @@ class Connection:
         if url is None:
             return set()
         secret = f"{url['user'] or ''}:{_PORT_NAME.sub('', url['query'] or '')}"
-        parts = re.split(r"[:&=?#]", secret)
+        # What is behind a / is taken for the path by whoever reads the URL, and quoted.
+        parts = re.split(r"[:&=?#/]", secret)
         written = {*parts, *map(unquote, parts)}
         return {part for part in written if len(part) >= _SHORTEST_SECRET}
 
