@@ -1,15 +1,20 @@
 """Writes docs/meters.md: which version of meter has which sensors. Called by `scripts/meters`."""
 
 from collections.abc import Iterator
+import json
 from pathlib import Path
 
 from custom_components.dsmr.derivation import derivable
 from custom_components.dsmr.descriptions import SENSORS, DSMRSensorDescription
+from custom_components.dsmr.entity import BELGIAN
 from custom_components.dsmr.obis import FLOW, MBUS_READING, MBUS_READINGS
-from custom_components.dsmr.versions import VERSIONS, Version
+from custom_components.dsmr.versions import LOW_IS_2, VERSIONS, Version
 
 PAGE = Path("docs/meters.md")
-HEAD = """# Meters and their values
+ENGLISH = Path(__file__).parent.parent / "custom_components/dsmr/translations/en.json"
+NAMES = json.loads(ENGLISH.read_text(encoding="utf-8"))["entity"]["sensor"]
+LOW_LAST = [f"`{version.key}`" for version in VERSIONS.values() if version.tariffs is LOW_IS_2]
+HEAD = f"""# Meters and their values
 
 Written by `scripts/meters` from the table of versions and the table of sensors.
 
@@ -17,6 +22,11 @@ A ● is a value that dsmr_parser's specification of the version has, or that fo
 `configuration.yaml` sensors for these stand at set-up; those that the meter does not send go after
 a minute of telegrams. A value without a ● appears where a meter of that version sends it all the
 same. Values of meters behind the electricity meter appear with the meter.
+
+The first two columns are the names of one sensor: in `configuration.yaml`, and in the interface,
+where the meter is a device and its name stands before that of the sensor. In `configuration.yaml`,
+*low* and *normal* change places for {", ".join(LOW_LAST)}:
+there `1.8.1` and `2.8.1` count the normal tariff.
 """
 
 
@@ -30,16 +40,30 @@ def has(version: Version, description: DSMRSensorDescription) -> bool:
     return description.obis in lines | derivable(lines)
 
 
+def in_yaml(description: DSMRSensorDescription) -> str:
+    """Return the name of a sensor in configuration.yaml, of a meter whose first tariff is low."""
+    return description.yaml_name.format(tariff_1="low", tariff_2="normal")
+
+
+def in_interface(description: DSMRSensorDescription) -> str:
+    """Return the English name of a sensor in the interface."""
+    name: str = NAMES[description.translation_key]["name"]
+    return name.format_map(description.translation_placeholders or {})
+
+
 def table() -> Iterator[str]:
     """Yield the lines of the table: sensors by versions."""
-    yield f"| Sensor | OBIS reference | Unit | {' | '.join(VERSIONS)} |"
-    yield f"|---|---|---|{'---|' * len(VERSIONS)}"
+    heading = ["In `configuration.yaml`", "In the interface", "OBIS reference", "Unit", *VERSIONS]
+    yield f"| {' | '.join(heading)} |"
+    yield f"|{'---|' * len(heading)}"
     for description in SENSORS:
-        name = description.yaml_name.format(tariff_1="low", tariff_2="normal")
+        name = in_interface(description)
+        if belgian := BELGIAN.get(description.key):
+            name += f" (`5B`: {NAMES[belgian]['name']})"
         obis = f"`{description.obis}`" if description.obis[0].isdigit() else "derived"
         unit = description.native_unit_of_measurement or ""
         marks = ["●" if has(version, description) else "" for version in VERSIONS.values()]
-        yield f"| {name} | {obis} | {unit} | {' | '.join(marks)} |"
+        yield f"| {in_yaml(description)} | {name} | {obis} | {unit} | {' | '.join(marks)} |"
 
 
 def versions() -> Iterator[str]:
