@@ -258,8 +258,8 @@ class _Flow:
     """The flow between two readings of an M-Bus meter, by its own clock.
 
     Attributes:
-        until: when there must have been another reading, if the meter is still read, in seconds of
-            a monotonic clock; infinity where there is nothing to end.
+        until: the deadline for the next reading, in seconds of a monotonic clock: after it the
+            meter counts as no longer read. Infinity where there is no flow to end.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,7 @@
-"""Which sensors are there? One row for each OBIS reference: data, no code but the three phases."""
+"""Which sensors are there? One row each.
+
+It is data. Code makes the rows that are alike: of phases, quadrants, tariffs, relays and messages.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

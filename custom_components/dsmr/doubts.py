@@ -58,7 +58,8 @@ class Doubts:
             self._otherwise = 0
         else:
             self._otherwise += 1
-            # One that is right again after a while of damage has shown before that it is no chance.
+            # A meter that has proven its checksum before needs only one right one to prove it
+            # again.
             if self._otherwise == (1 if is_right and self._has_shown else PROVEN):
                 self._must_be_right, self._otherwise = is_right, 0
                 self._has_shown = True
@@ -73,8 +74,8 @@ class Doubts:
         Where there is no checksum it may be the reference that was damaged; and where a byte of the
         value was lost or came twice, the line is of another shape. One that comes again in the next
         telegram is the meter's. Where most are new, it was the telegrams before that were damaged,
-        or there were none. But where nothing was new in the one before, they are not known yet
-        therefore: a telegram may be mostly damaged.
+        or there were none: all are passed on. If the telegram before held nothing new, they are not
+        remembered yet: this telegram itself may be mostly damaged.
 
         Args:
             lines: the lines as read, None for blank ones.
@@ -100,8 +101,8 @@ class Doubts:
     def partial(self, sent: Mapping[ReadingKey, Reading]) -> list[ReadingKey]:
         """Return the totals that would be too small, because the line of a tariff was damaged.
 
-        Where there is no checksum, nothing else says so. A meter of which it is known from the
-        version what it sends is believed at once.
+        Where there is no checksum, nothing else says so. If the specification of the version lists
+        these tariffs, a missing one is noticed from the first telegram on.
         """
         found = []
         for total, tariffs in TARIFFS.items():
@@ -119,7 +120,7 @@ class Doubts:
 def _kind(line: Line, raw: bytes) -> int:
     """Return a number for the channel, the reference and the shape of a line.
 
-    An identifier may have any shape: what doubts it is `meters.py`.
+    Identifiers may have any shape; `meters.py` checks them.
     """
     is_identifier = line.channel and line.obis in MBUS_IDENTIFIERS
     return hash((line.channel, line.obis, b"" if is_identifier else raw.translate(ALIKE)))

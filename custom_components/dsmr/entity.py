@@ -187,7 +187,7 @@ class EntryIdentity(Identity):
             sw_version=self.version.label,
             **(UNKNOWN | described(serial, telegram.header) if telegram else {}),
         )
-        # The first gas meter has of the old readings what is left by those that they name.
+        # Gas comes last: it takes the old reading that the identifier of no other meter claims.
         for slot in sorted(slots, key=lambda slot: slot.type is MBusType.GAS):
             identifier = self.device(slot)
             device = devices.async_get_or_create(
@@ -205,8 +205,7 @@ class EntryIdentity(Identity):
     def recall(self) -> None:
         """Let the roster know what the built-in had entities of, until the first telegram is there.
 
-        Of the meters behind the electricity meter that is the one alone which the entry's data name
-        as the gas meter.
+        Of the M-Bus meters, only the one that the entry stores as its gas meter is recalled.
         """
         self.roster.lines |= {row.obis for row in rows_of(None) if self._registered(row, None)}
         identity = self.entry.data.get(CONF_SERIAL_ID_GAS) or ""

@@ -34,6 +34,7 @@ _LAST_YEAR: Final = 2069
 _LONGEST_TEXT: Final = 255
 # No meter sends more: ten power failures are 22, the peaks of two years 75.
 _MOST_GROUPS: Final = 100
+# Text comes as hexadecimal digits. A row of decimal digits alone that is shorter is a number.
 _SHORTEST_TEXT: Final = 12
 # 2^31 - 1 seconds: what Kaifa meters log for a failure that they know nothing about.
 _NO_DURATION: Final = "2147483647"
@@ -140,6 +141,7 @@ def _cosem_timestamp(match: re.Match[str], zone: tzinfo) -> datetime | None:
 
 def printable(text: str) -> str:
     """Return a text without control characters and padding, cut to what a state may hold."""
+    # Messages are filled up with bytes 0xFF, which are a printable ÿ as latin-1.
     return "".join(c for c in text if c.isprintable() and c != "\xff").strip()[:_LONGEST_TEXT]
 
 

@@ -48,9 +48,9 @@ class Line(NamedTuple):
         reading: its value, or none where it can't be read.
         error: why it can't be read, or "".
         odd: where it is counted that it can't be read or that no specification knows it, or None.
-        again: reads a later line that is this one but for its digits, and returns None where more
-            of those changed than the number's, or the minutes and seconds; or None for a line of
-            which not only that changes.
+        again: reads a later line that differs from this one only in its number, or its minutes and
+            seconds, and returns None if it differs elsewhere; None if this line can not be read
+            that way.
     """
 
     channel: int

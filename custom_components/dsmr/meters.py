@@ -10,7 +10,7 @@ from .models import ELECTRICITY, MBusMeter, MBusType, Reading, ReadingKey, Teleg
 from .obis import MBUS_IDENTIFIERS, MBUS_READING, MBUS_TYPE
 
 LONGEST_UNREAD: Final = timedelta(days=30)
-"""How much earlier than another one a meter was last read that is not read any more."""
+"""A meter whose last reading is this much older than that of another meter is no longer read."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _MBUS_TYPES = frozenset(MBusType)

@@ -126,8 +126,8 @@ class Telegram(NamedTuple):
         readings: every line that was read, and what follows from them.
         contents: which readings and meters these are; the same object as in the telegram before
             where they are the same.
-        earlier: the readings of a telegram before, all of which but `changed` are the same here;
-            or None where nothing is known of that.
+        earlier: the readings of an earlier telegram. All of them except `changed` are identical in
+            this one. None where it was compared with no other.
         changed: which readings may differ from `earlier`.
     """
 
@@ -196,7 +196,8 @@ class Connection:
         keys: what telegrams are decrypted with that come encrypted.
         detects: whether the version of the meter may turn out to be another one.
         rfxtrx: whether an RFXtrx receiver passes telegrams on in its packets.
-        title: what a person calls that which reads it.
+        title: the name that the user gave to what reads it: the title of the entry, or
+            configuration.yaml.
     """
 
     url: str

@@ -22,7 +22,11 @@ too short because a gateway held one back."""
 
 
 def least_patience(interval: float) -> float:
-    """Return for how many seconds a meter may be silent whose version sends in an interval."""
+    """Return for how many seconds a meter may be silent at least.
+
+    Args:
+        interval: seconds between two telegrams of its version.
+    """
     return max(SHORTEST_SILENCE, SILENCE * interval)
 
 
@@ -30,8 +34,8 @@ class Pauses:
     """Learns from the pauses between a meter's telegrams for how long it may be silent.
 
     Attributes:
-        patience: for how many seconds, as the pauses have taught; until then 0, or as somebody says
-            who knows better.
+        patience: for how many seconds, as the pauses have taught; until then 0, or as it was
+            remembered.
         heard_at: when the last bytes came, or else when the port was first open, in seconds of a
             monotonic clock; infinity before.
         has_begun: whether a telegram of the meter has come.
@@ -49,19 +53,19 @@ class Pauses:
         self.has_begun = False
 
     def begin(self, now: float) -> None:
-        """Take that the port is open."""
+        """Note that the port is open."""
         self.heard_at = min(self.heard_at, now)
 
     def resume(self) -> None:
-        """Take that a telegram came before, when something else read the port.
+        """Note that a telegram came before, when something else read the port.
 
-        The wait for the first one here is a pause then, at least as long as from when the port is
-        open.
+        The wait for the first telegram then counts as a pause, measured from when the port was
+        opened.
         """
         self.has_begun = True
 
     def interrupt(self) -> None:
-        """Take that the port was closed: what passes until the next telegram is no pause.
+        """Note that the port was closed: what passes until the next telegram is no pause.
 
         Telegrams may have come meanwhile. As long as no pause is known, it may be one: some
         gateways hang up after each telegram.
@@ -69,12 +73,12 @@ class Pauses:
         self._is_interrupted = self.patience > 0
 
     def hear(self, now: float) -> None:
-        """Take that bytes come from the meter."""
+        """Note that bytes come from the meter."""
         self._longest = max(self._longest, now - self.heard_at)
         self.heard_at = now
 
     def end(self) -> None:
-        """Take that a telegram has passed."""
+        """Note that a telegram has passed."""
         # No bytes at all: damaged telegrams teach nothing, nor do two telegrams in a row.
         pause, self._longest = self._longest, 0.0
         # Before the first one there was no pause.
@@ -89,7 +93,11 @@ class Pauses:
         return bool(self.patience or self._gaps)
 
     def allowed(self, interval: float) -> float:
-        """Return for how many seconds the meter may be silent, of a version that sends so often."""
+        """Return for how many seconds the meter may be silent.
+
+        Args:
+            interval: seconds between two telegrams of its version.
+        """
         least, known = least_patience(interval), len(self._gaps)
         # Two outages in a row would pass for pauses that the meter makes; what is known lasts.
         if self.patience and known < GAPS:

@@ -77,7 +77,7 @@ def prefix_of(hass: HomeAssistant, taken: Container[str], config: ConfigType) ->
 
 
 def _candidates(config: ConfigType) -> tuple[str, str, str]:
-    """Return what a meter's port is called, and what its name makes, alone and with that."""
+    """Return the name of the port, the prefix of the meter's name alone, and that of both."""
     port = Connection(url_of(config)).name
     name = config.get(CONF_NAME) or ""
     return port, slugify(f"yaml {name}"), slugify(f"yaml {name} {port}")

@@ -131,16 +131,16 @@ class Reader:
     Attributes:
         connection: where the port is.
         version: the kind of meter there; `OTHERS` as long as it is to be found out.
-        serial: how a serial line was set when telegrams came; until then as the version says, or as
-            somebody says who knows better.
+        serial: how the serial line was set when telegrams came; until a telegram has come, as the
+            version says or as it was remembered.
         pauses: for how long the meter may be silent.
         learnt: set when there is something new to remember of the meter, or of how it sends.
         counters: telegrams, checksum failures, connections and the last cause of a loss.
         cause: why no telegrams come, or None while they do and as long as it is not known.
         looks_like: the version as which the telegrams pass that come, where it is another one.
-        held_by: asked before each opening, with `urls`, what else here reads the line there, so
-            that it is not opened; or "" where nothing does, as somebody says who knows.
-        holder: what it said the last time.
+        held_by: awaited before each attempt to open, with `urls`; returns the name of whatever else
+            here reads the port, which is then not opened, or "".
+        holder: what `held_by` returned the last time.
         urls: the port, with its host by name and by the addresses at which it was called last.
         has_line: whether the port is open, or about to be: nothing else had it.
         telegram_at: when the last telegram that passed came, in seconds of the event loop's clock.
@@ -386,10 +386,10 @@ class Reader:
 
     @property
     def _first_patience(self) -> float:
-        """The seconds for which a server may be silent that was called, of unknown pauses.
+        """How many seconds a server may stay silent after connecting, while its pauses are unknown.
 
-        It may pass on a telegram a minute, and count its minutes from when it is called. Nothing is
-        shown, and so nothing for too long; but who waits for the meter may have a dead line.
+        It may pass on a telegram a minute, and count its minutes from when it is called. No value
+        is shown yet, so none can be out of date; but the connection may be dead.
         """
         if scheme_of(self.connection.url) not in SERVED:
             return 0.0
@@ -417,7 +417,8 @@ class Reader:
     def _is_doubtful(self, now: float) -> bool:
         """Return whether the version may be another one than the one that was found before.
 
-        One that a person gave stays; with other settings it is looked once what comes, to say so.
+        A version that the user gave is kept; the port is listened to once with other settings, only
+        to name what comes.
         """
         late = now - self._doubt_since >= DOUBT
         told = self._has_searched or self.looks_like is not None
@@ -507,7 +508,7 @@ class Reader:
 
     @property
     def _is_open_to_all(self) -> bool:
-        """Whether the version is what the line says, not what a person does."""
+        """Whether the version is taken from the telegrams and not from the configuration."""
         return self.version is OTHERS or self.connection.detects
 
     @property

@@ -55,8 +55,8 @@ class Register:
         """Return the reading, or the last one that was believed in its place.
 
         Args:
-            reading: what the telegram says; it need not be asked where that is what the one before
-                said and was believed.
+            reading: what the telegram says. No call is needed for a reading that has not changed
+                since it was believed.
             now: monotonic time, in seconds.
             earlier: when the telegram before came.
         """

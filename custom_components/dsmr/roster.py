@@ -224,7 +224,7 @@ class Roster:
         """Forget what this meter does not send, now that it has been heard.
 
         Returns:
-            Whether that is all which its version may send and nobody has ever heard.
+            Whether the lines were only presumed from the version until now.
         """
         presumed, self.presumed = self.presumed, False
         self.lines = self._heard.copy()

@@ -49,10 +49,11 @@ class _Last:
     """The last telegram that was read, as far as the next one can be compared with it.
 
     Attributes:
-        raw: its lines as they came; of one that no other can be compared with, none.
+        raw: its lines as they came; none where no other telegram can be compared with it.
         alike: all of them without their digits.
         behind: how many bytes stand behind each.
-        said: what each says of whose reading, or None where that can't be followed alone.
+        said: for each, whose reading it is and the line as read, or None where it can't be followed
+            alone.
         odd: where the odd ones are counted.
         unreadable: how many can't be read.
         crc: its checksum, or None where it had none.
@@ -132,7 +133,7 @@ class Decoder:
             telegram = None if changed is None else self._follow(raw, changed, now)
             self._telegram = telegram or self._read(raw, now)
         except Exception:
-            # What is remembered by halves, no telegram can be compared with.
+            # The state is half updated: do not compare the next telegram with it.
             self._last.alike = b""
             raise
         self._at, self._last.crc = now, crc
@@ -214,8 +215,8 @@ class Decoder:
         self, raw: list[bytes], lines: list[Line | None], readings: Mapping[ReadingKey, Reading]
     ) -> None:
         """Remember a telegram, so that only what changes has to be read of the next one."""
-        # What a line says is a reading of a meter, or not where an earlier line said the same; but
-        # who knows which meters there are when a line changes that says which?
+        # A line can be followed alone if its reading was taken. It was not if an earlier line had
+        # the same reference. A change of a line that names a meter makes all lines be read again.
         whose = {id(reading): key for key, reading in readings.items()}
         said = [
             (key, line)
