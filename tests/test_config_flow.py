@@ -26,7 +26,7 @@ from homeassistant.helpers.selector import SerialPortSelector, TextSelector
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.dsmr import pauses, reader
+from custom_components.dsmr import pauses, reader, stream
 from custom_components.dsmr.probe import address
 
 from .meter.wire import encrypted
@@ -296,6 +296,7 @@ async def test_a_meter_that_encrypts_asks_for_its_key_when_it_moves_from_an_rfxt
     assert done["reason"] == "reconfigure_successful"
     assert entry.data["protocol"] == "dsmr_protocol"
     assert entry.data["encryption_key"] == KEY
+    await hass.async_block_till_done()
 
 
 @pytest.mark.logs("No telegrams from .*: ")
@@ -639,7 +640,7 @@ async def test_a_key_that_does_not_fit_is_asked_for_again(
     entry = entry_for("MSn", SMARTY, port=at(gateway), encryption_key=OTHER_KEY)
     await set_up_entry(hass, entry)
     await gateway.connected()
-    for count in range(reader.REFUSED):
+    for count in range(stream.REFUSED):
         gateway.send(encrypted(SMARTY, bytes.fromhex(KEY), counter=count))
     await until(lambda: bool(hass.config_entries.flow.async_progress()))
     [flow] = hass.config_entries.flow.async_progress()

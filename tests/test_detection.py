@@ -414,7 +414,7 @@ def test_a_version_that_was_given_stays_and_what_comes_instead_is_told(line: Lin
                 line.send(ME382)
                 await passed(10)
             assert {settings for _, settings in line.opened} == {SERIAL_115200_7E1}
-            assert reading.reader.looks_like is VERSIONS["2.2"]
+            assert reading.reader.stream.looks_like is VERSIONS["2.2"]
             assert reading.cause() is Cause.WRONG_VERSION
             assert not reading.telegrams()
 
@@ -431,7 +431,7 @@ def test_what_comes_with_another_speed_than_the_given_version_has_is_told_once(l
             tried = [settings for _, settings in line.opened]
             assert tried.count(SERIAL_115200_8N1) == 1
             assert line.settings == SERIAL_9600_7E1
-            assert reading.reader.looks_like is VERSIONS["5"]
+            assert reading.reader.stream.looks_like is VERSIONS["5"]
             assert reading.cause() is Cause.WRONG_VERSION
             assert not reading.telegrams()
 

@@ -18,7 +18,7 @@ from custom_components.dsmr.framing import LIMIT, EncryptedFramer
 from custom_components.dsmr.models import Cause, Connection, Keys
 from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.probe import ProbeError, probe
-from custom_components.dsmr.reader import REFUSED
+from custom_components.dsmr.stream import REFUSED
 from custom_components.dsmr.versions import VERSIONS
 
 from .clock import passed, run

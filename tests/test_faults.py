@@ -172,7 +172,7 @@ def test_a_damaged_telegram_that_looks_like_another_version_is_not_read_line_by_
             line.send(telegram_of("iskra-me382").replace(b"0-0:96.14.0", b"no reference"))
             assert reading.counters.checksum_failures == 1
             assert reading.counters.unreadable_lines == 0
-            assert reading.reader.looks_like is VERSIONS["2.2"]
+            assert reading.reader.stream.looks_like is VERSIONS["2.2"]
 
     run(test())
 

@@ -29,12 +29,12 @@ from custom_components.dsmr.models import (
 )
 from custom_components.dsmr.pauses import SHORTEST_SILENCE, SILENCE, Pauses
 from custom_components.dsmr.reader import (
-    LONGEST_HEARD,
     QUEUE_SIZE,
     SHORT_CONNECTIONS,
     STEADY_AFTER,
     Reader,
 )
+from custom_components.dsmr.stream import LONGEST_HEARD
 from custom_components.dsmr.telegram import Decoder
 from custom_components.dsmr.versions import VERSIONS
 
@@ -1010,7 +1010,7 @@ def test_a_mistake_about_a_damaged_telegram_does_not_cost_the_next_one(
 ) -> None:
     async def test() -> None:
         async with Reading() as reading:
-            monkeypatch.setattr(reading.reader, "_look", lambda *_, **__: 1 / 0)
+            monkeypatch.setattr(reading.reader.stream, "_look", lambda *_, **__: 1 / 0)
             line.send(AM550.replace(b"00.461", b"00.462") + AM550)
             assert reading.watts() == [461]
 
@@ -1429,7 +1429,7 @@ def test_an_unforeseen_error_in_taking_bytes_costs_those_bytes_and_not_the_port(
     async def test() -> None:
         async with Reading() as reading:
             with monkeypatch.context() as patched:
-                patched.setattr(reading.reader._plain, "feed", lambda _: 1 / 0)
+                patched.setattr(reading.reader.stream._plain, "feed", lambda _: 1 / 0)
                 line.send(AM550)
                 line.send(AM550)
             line.send(AM550)
@@ -1445,6 +1445,6 @@ def test_of_what_is_framed_a_few_thousand_bytes_are_kept(line: Line) -> None:
     async def test() -> None:
         async with Reading("2.2") as reading:
             line.send(b"/ISK5\r\n\r\n" + b"1-0:1.7.0(0)\r\n" * 2000 + b"!\r\n")
-            assert [len(frame) for _, frame in reading.reader.heard] == [LONGEST_HEARD]
+            assert [len(frame) for _, frame in reading.reader.stream.heard] == [LONGEST_HEARD]
 
     run(test())

@@ -302,6 +302,25 @@ async def test_a_meter_is_left_at_once_at_whatever_moment_and_nothing_of_it_stay
 
 
 @pytest.mark.virtual
+@pytest.mark.logs("Error setting up entry")
+async def test_an_entry_of_which_the_set_up_fails_keeps_no_port(
+    hass: HomeAssistant, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(hass, line, yaml=False)
+    forward = hass.config_entries.async_forward_entry_setups
+
+    async def fail(*args: Any) -> None:
+        await forward(*args)
+        raise OSError("a mistake")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hass.config_entries, "async_forward_entry_setups", fail)
+        house.entry.add_to_hass(hass)
+        assert not await hass.config_entries.async_setup(house.entry.entry_id)
+    assert (ours(), line.transports, await holder_of(hass, [URL])) == (set(), [], "")
+
+
+@pytest.mark.virtual
 @OUTAGE
 @pytest.mark.parametrize(
     ("again", "yaml"), [(reload_of_the_entry, False), (reload_of_the_file, True)]

@@ -113,7 +113,12 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
         entry.runtime_data.reader.pauses.resume()
     entry.runtime_data.dsmr.listen_loss(partial(_lost, hass, entry))
     entry.runtime_data.dsmr.listen_contents(partial(_read, hass, entry))
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    try:
+        await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    except BaseException:
+        # Nobody else would close the port: as long as it is open, no later set-up has the line.
+        await entry.runtime_data.stop()
+        raise
     return True
 
 

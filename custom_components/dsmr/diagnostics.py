@@ -59,7 +59,7 @@ async def async_get_config_entry_diagnostics(
                 "slots": [_slot(slot) for slot in port.roster.slots],
             },
             "readings": _readings(telegram, meters),
-            "heard": [_telegram(frame) for _, frame in port.reader.heard],
+            "heard": [_telegram(frame) for _, frame in port.reader.stream.heard],
         },
         _secrets(entry),
     )
@@ -100,7 +100,7 @@ def _port(hass: HomeAssistant, port: P1Port) -> dict[str, Any]:
     del counters["odd_lines"]
     return {
         "version": reader.version.key,
-        "looks_like": reader.looks_like.key if reader.looks_like else None,
+        "looks_like": reader.stream.looks_like.key if reader.stream.looks_like else None,
         "reading": port.dsmr.telegram is not None,
         "cause": reader.cause,
         "counters": counters,

@@ -87,7 +87,7 @@ class PortIssue:
             translation_key=str(cause),
             translation_placeholders={
                 "port": reader.connection.name,
-                "version": reader.looks_like.label if reader.looks_like else reader.version.label,
+                "version": (reader.stream.looks_like or reader.version).label,
                 "holder": reader.holder,
             },
         )

@@ -108,8 +108,7 @@ class LineReader:
         except (ValueError, ArithmeticError) as error:
             return self._unreadable(form, raw, printable(str(error)))
         except Exception as error:
-            where = f"in the line {form.reference}"
-            self._unforeseen.note((where, type(error)), where, error)
+            self._unforeseen.note_in(f"in the line {form.reference}", error)
             return self._unreadable(form, raw, type(error).__name__)
         obis, odd = form.obis, None
         if obis == PEAKS and reading.entries and reading.value is None:

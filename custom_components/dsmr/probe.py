@@ -235,7 +235,7 @@ async def probe(
                     found.set_result(Found(reader.version, telegram, reader.serial))
                 case Disconnected() if reader.cause is not Cause.LOST or next(losses) == LOSSES:
                     found.set_exception(
-                        ProbeError(_cause(reader), reader.looks_like, reader.holder)
+                        ProbeError(_cause(reader), reader.stream.looks_like, reader.holder)
                     )
 
     reader = Reader(

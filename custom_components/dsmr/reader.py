@@ -3,9 +3,8 @@
 import asyncio
 from asyncio.staggered import staggered_race
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 import errno
 from functools import partial
@@ -23,9 +22,7 @@ from . import esphome, rfc2217
 from .addresses import SERVED, addressed, keep_asking, scheme_of
 from .causes import WORDS, cause_of, says_little
 from .const import LOGGER
-from .decryption import DamagedError, Decryption, DecryptionError
-from .detection import Search, recognise
-from .framing import EncryptedFramer, Framer, RFXtrxPackets
+from .detection import Search
 from .line import printable
 from .models import (
     Cause,
@@ -37,7 +34,8 @@ from .models import (
     TelegramReceived,
 )
 from .pauses import SILENCE, SLOWEST, Pauses, least_patience
-from .telegram import ChecksumError, Decoder
+from .stream import Fruitless, Stream
+from .telegram import Decoder
 from .unforeseen import Unforeseen
 from .versions import OTHERS, SerialSettings, Version
 
@@ -65,12 +63,6 @@ STEADY_AFTER = 600.0
 """Seconds after which a connection with telegrams is no short one."""
 SHORT_CONNECTIONS = 3
 """Short ones in a row, after which the other side keeps hanging up."""
-HEARD = 3
-"""Telegrams that are kept for the diagnostics …"""
-LONGEST_HEARD = 5_000
-"""… and the most bytes of each: what is framed may be noise."""
-REFUSED = 5
-"""Frames in a row that can't be decrypted, after which it is the key and not the line."""
 DOUBT = 60.0
 """Seconds without a telegram, though bytes come, after which a version that was found out before is
 looked for again."""
@@ -110,21 +102,6 @@ class _Protocol(asyncio.Protocol):
             self.lost.set_result(exc)
 
 
-@dataclass(slots=True)
-class _Fruitless:
-    """What has come since the last telegram that passed, or since the last loss.
-
-    Attributes:
-        bytes: whether any has but those that only show that somebody is there.
-        damaged: whether a telegram has whose bytes are not those that the meter sent.
-        sealed: whether an encrypted one has, where there is no key.
-    """
-
-    bytes: bool = False
-    damaged: bool = False
-    sealed: bool = False
-
-
 class Reader:
     """Keeps a P1 port open and puts what happens there on a queue.
 
@@ -137,7 +114,7 @@ class Reader:
         learnt: set when there is something new to remember of the meter, or of how it sends.
         counters: telegrams, checksum failures, connections and the last cause of a loss.
         cause: why no telegrams come, or None while they do and as long as it is not known.
-        looks_like: the version as which the telegrams pass that come, where it is another one.
+        stream: makes telegrams of what comes.
         held_by: awaited before each attempt to open, with `urls`; returns the name of whatever else
             here reads the port, which is then not opened, or "".
         holder: what `held_by` returned the last time.
@@ -145,8 +122,6 @@ class Reader:
         has_line: whether the port is open, or about to be: nothing else had it.
         telegram_at: when the last telegram that passed came, in seconds of the event loop's clock.
         telegram_time: the same by the wall clock.
-        heard: the last telegrams, decrypted, whether they passed or not, each with when it came in
-            seconds of the event loop's clock.
     """
 
     def __init__(
@@ -174,7 +149,6 @@ class Reader:
         self.counters: Counters = decoder.counters
         self.version = decoder.version
         self.cause: Cause | None = None
-        self.looks_like: Version | None = None
         self.held_by: Callable[[Collection[str]], Awaitable[str]] = _nobody
         self.holder = ""
         self.urls = {connection.url}
@@ -182,13 +156,12 @@ class Reader:
         self._answered = ""
         self.telegram_at: float | None = None
         self.telegram_time: datetime | None = None
-        self.heard: deque[tuple[float, bytes]] = deque(maxlen=HEARD)
         self.learnt = asyncio.Event()
         self.pauses = Pauses(self.learnt.set)
-        self._decoder = decoder
+        self._unforeseen = Unforeseen(self.counters, connection.without_secrets)
+        self.stream = Stream(connection, decoder, self._passed, self._unforeseen)
         self._queue = queue
         self._drain = drain
-        self._decryption = self._decryption_as_of(self.version)
         self._not_ready = (*not_ready, *esphome.not_ready_of(connection.url))
         self._failures: tuple[type[Exception], ...] = (
             OSError,
@@ -197,9 +170,6 @@ class Reader:
             HeldError,
             *self._not_ready,
         )
-        self._packets = RFXtrxPackets() if connection.rfxtrx else None
-        self._plain = Framer()
-        self._encrypted = EncryptedFramer()
         self._protocol: _Protocol | None = None
         self.serial: SerialSettings = self.version.serial
         self._serial = self.serial
@@ -209,13 +179,10 @@ class Reader:
         self._opened_at = inf
         self._short = 0
         self._is_shown = False
-        self._fruitless = _Fruitless()
-        self._refused = 0
         self._waiting_since = 0.0
         self._doubt_since = 0.0
         self._has_searched = False
         self._available = True
-        self._unforeseen = Unforeseen(self.counters, connection.without_secrets)
         self._longest_retry = min(LONGEST_RETRY, connection.longest_retry)
 
     async def run(self) -> None:
@@ -228,7 +195,7 @@ class Reader:
             except Exception as error:
                 # In what is done about a loss, which has to be told all the same.
                 is_new = False
-                self._unexpected(f"while reading {self.connection.name}", error)
+                self._unforeseen.note_in(f"while reading {self.connection.name}", error)
                 self.cause = Cause.UNEXPECTED
                 self._tell(Disconnected())
             if is_new:
@@ -253,14 +220,14 @@ class Reader:
             # Somebody else's: a library has cancelled what it was waiting for.
             self._lost(Cause.UNEXPECTED, error)
         except Exception as error:
-            self._unexpected(f"while reading {self.connection.name}", error)
+            self._unforeseen.note_in(f"while reading {self.connection.name}", error)
             self._lost(Cause.UNEXPECTED, error)
         came = self.counters.telegrams > telegrams
         # What is shown is seconds old, and the next connection may go on with it.
         self._is_shown = came and self._is_unsteady and self.cause is Cause.LOST
         if not self._is_shown:
             self._tell(Disconnected())
-        self._fruitless = _Fruitless()
+        self.stream.fruitless = Fruitless()
         if came:
             is_short = loop.time() - self._opened_at < STEADY_AFTER
             self._short = self._short + 1 if is_short else 0
@@ -275,10 +242,7 @@ class Reader:
     async def _read(self) -> None:
         """Open the port and stay on it until it is lost or silent."""
         loop = asyncio.get_running_loop()
-        if self._packets is not None:
-            self._packets.clear()
-        self._plain.clear()
-        self._encrypted.clear()
+        self.stream.clear()
         self._opened_at = inf
         if self._open_timeout <= 0:
             # What is shown is too old. It is said, and the port is opened all the same.
@@ -286,6 +250,8 @@ class Reader:
             self._lost(Cause.LOST, ConnectionResetError("the other side keeps hanging up"))
             self._tell(Disconnected())
         self._serial = self._search.begin() if self._search else self.serial
+        is_as_given = not self.stream.takes_all and self._serial == self.serial
+        self.stream.recognises = self._search is not None and not is_as_given
         async with AsyncExitStack() as open_ports:
             try:
                 async with asyncio.timeout(self._open_timeout):
@@ -380,7 +346,7 @@ class Reader:
         allowed = self.pauses.allowed(self.version.interval)
         has_come = self.telegram_at is not None and self.telegram_at >= self._opened_at
         is_known = self.pauses.is_known
-        if not (has_come or is_known or self._is_shown or self._fruitless.bytes):
+        if not (has_come or is_known or self._is_shown or self.stream.fruitless.bytes):
             return max(allowed, self._first_patience)
         return allowed
 
@@ -402,7 +368,7 @@ class Reader:
         now = asyncio.get_running_loop().time()
         unusable = self._opened_at == inf and _are_unusable(error)
         if self._search is not None:
-            told = self._fruitless.sealed or self.looks_like is not None
+            told = self.stream.fruitless.sealed or self.stream.looks_like is not None
             of_settings = unusable or isinstance(error, SilentError)
             if not told and of_settings and self._search.turn():
                 return True
@@ -421,123 +387,42 @@ class Reader:
         to name what comes.
         """
         late = now - self._doubt_since >= DOUBT
-        told = self._has_searched or self.looks_like is not None
+        told = self._has_searched or self.stream.looks_like is not None
         again = self.connection.detects or not told
-        return again and self._fruitless.bytes and late
+        return again and self.stream.fruitless.bytes and late
 
     def stumbled(self, error: Exception) -> None:
         """Take an error in taking bytes: the next ones are taken again."""
-        self._unexpected(f"in what comes from {self.connection.name}", error)
+        self._unforeseen.note_in(f"in what comes from {self.connection.name}", error)
 
     def received(self, data: bytes) -> None:
         """Take bytes from the port."""
         now = asyncio.get_running_loop().time()
         if data.strip(_PADDING):
-            self._fruitless.bytes = True
+            self.stream.fruitless.bytes = True
             self.pauses.hear(now)
-        if self._packets is not None:
-            data = self._packets.feed(data)
-        passed = self.counters.telegrams
-        for frame in self._plain.feed(data):
-            self._take(frame, now)
-        # Bytes that end a plain telegram are none of an encrypted one; but what looks like a plain
-        # one may be in an encrypted one by chance.
-        for sealed in () if self.counters.telegrams > passed else self._encrypted.feed(data):
-            for frame in self._opened(sealed):
-                self._take(frame, now, encrypted=True)
+        self.stream.feed(data, now)
+        if self.stream.is_refused:
+            self.cause = Cause.WRONG_KEY
         # All that has come at once: if that is much, the queue keeps the newest.
         if self._queue:
             self._have_told()
         if self._search is None or self._protocol is None:
             return
-        framed = self._fruitless.sealed or self._fruitless.damaged
-        if self._search.is_hopeless(data) and not framed:
+        if self._search.is_hopeless(data) and not self.stream.fruitless.telegrams:
             self._protocol.connection_lost(SilentError("bytes come that are in no telegram"))
-
-    def _opened(self, frame: bytes) -> Iterator[bytes]:
-        """Yield the telegram in an encrypted frame."""
-        if self._decryption is None:
-            self._fruitless.sealed = True
-            return
-        try:
-            text = self._decryption.decrypt(frame)
-        except DecryptionError as error:
-            self.counters.decryption_failures += 1
-            self._fruitless.damaged = True
-            self._refused += not isinstance(error, DamagedError)
-            LOGGER.debug("A frame from %s is dropped: %s", self.connection.name, error)
-            if self._refused == REFUSED:
-                self.cause = Cause.WRONG_KEY
-                LOGGER.warning("No telegram from %s can be read: %s", self.connection.name, error)
-            return
-        # Whether a line end belongs to the telegram is not for the frame to say.
-        yield from Framer().feed(text + b"\r\n")
-
-    def _decryption_as_of(self, version: Version) -> Decryption | None:
-        keys = self.connection.keys
-        return Decryption(keys, version.authentication_key) if keys else None
-
-    def _take(self, frame: bytes, now: float, *, encrypted: bool = False) -> None:
-        """Read a telegram; no error in that costs the next one."""
-        self.heard.append((now, frame[:LONGEST_HEARD]))
-        try:
-            self._decode(frame, now, encrypted=encrypted)
-        except Exception as error:
-            self._unexpected(f"in a telegram from {self.connection.name}", error)
-
-    def _decode(self, frame: bytes, now: float, *, encrypted: bool) -> None:
-        """Read a telegram, of whichever version where that is to be found out."""
-        version = self.version
-        if self._search is not None and not self._is_as_given:
-            version = recognise(frame, encrypted=encrypted)
-        decoder = self._decoder if version is self.version else self._decoder.of(version)
-        try:
-            telegram = decoder.decode(frame, now)
-        except ChecksumError as error:
-            self.counters.checksum_failures += 1
-            self._fruitless.damaged = True
-            self._look(frame, encrypted=encrypted)
-            LOGGER.debug("A telegram from %s is dropped: %s", self.connection.name, error)
-        else:
-            if version is self.version or self._is_open_to_all:
-                self._settle(version, decoder)
-                self._passed(telegram, now)
-            else:
-                self._fruitless.damaged = True
-                self.looks_like = version
-
-    @property
-    def _is_open_to_all(self) -> bool:
-        """Whether the version is taken from the telegrams and not from the configuration."""
-        return self.version is OTHERS or self.connection.detects
-
-    @property
-    def _is_as_given(self) -> bool:
-        """Whether a person gave the version, and the line has the settings that belong to it."""
-        return not self._is_open_to_all and self._serial == self.serial
-
-    def _look(self, frame: bytes, *, encrypted: bool) -> None:
-        """Tell whether a telegram that does not pass would pass as one of another version."""
-        version = recognise(frame, encrypted=encrypted)
-        other = version is not self.version and self._decoder.of(version).passes(frame)
-        self.looks_like = version if other else None
-
-    def _settle(self, version: Version, decoder: Decoder) -> None:
-        """End the search with the version of a telegram that passed, and the line as it is set."""
-        self._search, self.serial = None, self._serial
-        if version is not self.version:
-            self.version, self._decoder = version, decoder
-            self._decryption = self._decryption_as_of(version)
-            LOGGER.info("The meter at %s speaks %s", self.connection.name, version.label)
-            self._found.set()
 
     def _passed(self, telegram: Telegram, now: float) -> None:
         """Put a telegram on the queue, and learn from it."""
-        self.counters.telegrams += 1
-        self.cause = self.looks_like = None
+        # The line is set as it must be, and the version is found.
+        self._search, self.serial = None, self._serial
+        self.stream.recognises = False
+        if self.stream.version is not self.version:
+            self.version = self.stream.version
+            LOGGER.info("The meter at %s speaks %s", self.connection.name, self.version.label)
+            self._found.set()
+        self.cause = None
         self._has_searched = False
-        self._refused = 0
-        self._fruitless = _Fruitless()
         self.pauses.end()
         self.telegram_at = self._waiting_since = self._doubt_since = now
         self.telegram_time = datetime.now(UTC)
@@ -546,23 +431,11 @@ class Reader:
             LOGGER.warning("Telegrams come from %s again", self.connection.name)
         self._put(TelegramReceived(telegram))
 
-    def _diagnosis(self) -> Cause:
-        """Return why an open port is silent."""
-        quiet = asyncio.get_running_loop().time() - self.pauses.heard_at
-        if self._refused >= REFUSED and quiet < SILENCE * SLOWEST:
-            return Cause.WRONG_KEY
-        if self._fruitless.sealed:
-            return Cause.NO_KEY
-        if self.looks_like is not None and self._fruitless.bytes:
-            return Cause.WRONG_VERSION
-        if self._fruitless.damaged:
-            return Cause.CHECKSUM
-        return Cause.NO_TELEGRAM if self._fruitless.bytes else Cause.SILENT
-
     def _cause_of(self, error: Exception) -> Cause:
         """Return what an error means that came in opening a port, or from an open one."""
         if isinstance(error, SilentError):
-            return self._diagnosis()
+            quiet = asyncio.get_running_loop().time() - self.pauses.heard_at
+            return self.stream.diagnosis(is_quiet=quiet >= SILENCE * SLOWEST)
         if isinstance(error, HeldError):
             return Cause.HELD
         if isinstance(error, self._not_ready):
@@ -584,9 +457,6 @@ class Reader:
                 "No telegrams from %s: %s", self.connection.name, self.counters.last_cause
             )
 
-    def _unexpected(self, where: str, error: Exception) -> None:
-        self._unforeseen.note((where, type(error)), where, error)
-
     def _tell(self, event: Event) -> None:
         """Put an event on the queue, and have it told."""
         self._put(event)
@@ -600,7 +470,7 @@ class Reader:
         try:
             self._drain()
         except Exception as error:
-            self._unexpected(f"in telling what comes from {self.connection.name}", error)
+            self._unforeseen.note_in(f"in telling what comes from {self.connection.name}", error)
 
 
 async def _nobody(_: Collection[str]) -> str:

@@ -28,6 +28,10 @@ class Unforeseen:
             self._causes.add(cause)
             LOGGER.error("Unexpected error %s: %s", where, trace_of(error, self._hide))
 
+    def note_in(self, where: str, error: BaseException) -> None:
+        """Count an error, and log it if it is the first one of its type there."""
+        self.note((where, type(error)), where, error)
+
     def forget(self, cause: Hashable) -> None:
         """Log the next error of a cause again."""
         self._causes.discard(cause)
