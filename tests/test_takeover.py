@@ -11,6 +11,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.setup import async_setup_component
 import pytest
+from pytest_homeassistant_custom_component.common import flush_store
 
 from custom_components.dsmr.port import YAML_PORTS
 
@@ -35,16 +36,17 @@ def issues(hass: HomeAssistant) -> set[str]:
     return {issue_id for domain, issue_id in ir.async_get(hass).issues if domain == "dsmr"}
 
 
-async def fix(hass: HomeAssistant, port_id: str = "yaml") -> RepairsFlowResult:
-    """Open the dialog of the suggestion, and agree to it."""
+async def fix(
+    hass: HomeAssistant, port_id: str = "yaml", choice: str = "confirm"
+) -> RepairsFlowResult:
+    """Open the dialog of the suggestion, and choose what it offers."""
     manager = repairs_flow_manager(hass)
     assert manager
     context: Any = {"issue_id": f"import_yaml_{port_id}"}
-    form = await manager.async_init("dsmr", context=context)
-    if form["type"] is not FlowResultType.FORM:
-        return form
-    assert form["step_id"] == "confirm"
-    return await manager.async_configure(form["flow_id"], {})
+    menu = await manager.async_init("dsmr", context=context)
+    assert (menu["type"], menu["step_id"]) == (FlowResultType.MENU, "init")
+    assert menu["menu_options"] == ["confirm", "ignore"]
+    return await manager.async_configure(menu["flow_id"], {"next_step_id": choice})
 
 
 async def read(hass: HomeAssistant, gateway: Gateway, telegram: bytes, entity_id: str) -> None:
@@ -326,16 +328,29 @@ async def test_what_has_a_unique_id_already_costs_no_other_entity_its_move(
 
 
 async def test_a_suggestion_that_a_person_ignores_stays_ignored(
-    hass: HomeAssistant, gateway: Gateway
+    hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
 ) -> None:
     await set_up(hass, at(gateway))
     await read(hass, gateway, AM550, POWER)
-    ir.async_ignore_issue(hass, "dsmr", "import_yaml_yaml", ignore=True)
+    result = await fix(hass, choice="ignore")
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "issue_ignored")
+
+    def is_ignored() -> bool:
+        issue = ir.async_get(hass).async_get_issue("dsmr", "import_yaml_yaml")
+        return bool(issue and issue.active and issue.dismissed_version)
+
+    assert is_ignored()
     await reload(hass, at(gateway))
     await read(hass, gateway, AM550, POWER)
-    issue = ir.async_get(hass).async_get_issue("dsmr", "import_yaml_yaml")
-    assert issue
-    assert issue.dismissed_version
+    assert is_ignored()
+    # A start knows of issues what was stored of them, until they are said again.
+    await flush_store(ir.async_get(hass)._store)
+    await ir.async_get(hass).async_load()
+    assert not is_ignored()
+    await reload(hass, at(gateway))
+    await read(hass, gateway, AM550, POWER)
+    assert is_ignored()
+    assert not hass.config_entries.async_entries("dsmr")
     # With the meter the suggestion goes.
     await reload(hass)
     assert not issues(hass)

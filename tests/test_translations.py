@@ -135,8 +135,18 @@ def test_there_is_an_issue_for_each_cause_and_for_what_the_file_and_the_interfac
     for issue in issues.values():
         assert issue["title"]
         assert ("description" in issue) is not ("fix_flow" in issue)
-    abort = issues["import_yaml"]["fix_flow"]["abort"]
-    assert abort.keys() == {"no_telegram", "already_configured"}
+    flow = issues["import_yaml"]["fix_flow"]
+    assert flow["abort"].keys() == {"no_telegram", "already_configured", "issue_ignored"}
+    assert flow["step"].keys() == {"init"}
+    assert flow["step"]["init"]["menu_options"].keys() == {"confirm", "ignore"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_title_of_the_dialog_that_moves_a_meter_is_one_line(language: str) -> None:
+    # Home Assistant writes the next line over the second one of a title.
+    title = texts(language)["issues"]["import_yaml"]["fix_flow"]["step"]["init"]["title"]
+    assert len(title) < 30
+    assert not placeholders(title)
 
 
 def test_each_field_of_a_form_has_a_label_and_a_description() -> None:

@@ -6,7 +6,7 @@ from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import SOURCE_IMPORT
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-import probatio
+from homeassistant.helpers import issue_registry as ir
 
 from .const import DOMAIN
 from .port import YAML_PORTS
@@ -32,23 +32,17 @@ class ImportFlow(RepairsFlow):
         self._port_id = port_id
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Begin."""
-        return await self.async_step_confirm()
+        """Ask. What can be fixed has no button of Home Assistant's to ignore it."""
+        return self.async_show_menu(step_id="init", menu_options=["confirm", "ignore"])
 
     async def async_step_confirm(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Ask, and make the entry."""
+        """Make the entry."""
         p1_port = self.hass.data.get(YAML_PORTS, {}).get(self._port_id)
         entry: dict[str, Any] | None = as_entry(p1_port) if p1_port else None
-        if p1_port is None or entry is None:
+        if entry is None:
             return self.async_abort(reason="no_telegram")
-        if user_input is None:
-            return self.async_show_form(
-                step_id="confirm",
-                data_schema=probatio.Schema({}),
-                description_placeholders={"port": p1_port.reader.connection.name},
-            )
         result = await self.hass.config_entries.flow.async_init(
             DOMAIN,
             context={"source": SOURCE_IMPORT},
@@ -57,3 +51,10 @@ class ImportFlow(RepairsFlow):
         if result["type"] is FlowResultType.ABORT:
             return self.async_abort(reason=result["reason"])
         return self.async_create_entry(data={})
+
+    async def async_step_ignore(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Leave the meter where it is, and say nothing of it any more."""
+        ir.async_ignore_issue(self.hass, DOMAIN, self.issue_id, ignore=True)
+        return self.async_abort(reason="issue_ignored")
