@@ -1,5 +1,6 @@
 """A meter of configuration.yaml moves to the interface when a person says so, with all it has."""
 
+from collections.abc import Mapping
 from typing import Any
 from unittest.mock import patch
 
@@ -112,6 +113,58 @@ async def test_a_meter_moves_with_its_entities_their_names_and_what_was_learnt(
     assert after[POWER].name == "What we use"
     assert value_of(hass, "sensor.our_gas") == "3160.427"
     assert issues(hass) == {"yaml_left_out_yaml"}
+
+
+async def test_what_a_meter_and_its_sensors_are_called_in_the_file_they_are_called_ever_after(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    await set_up(hass, at(gateway, name="House"))
+    power = "sensor.house_power_consumption"
+    await read(hass, gateway, AM550, power)
+    before = {
+        state.entity_id: state.name
+        for state in hass.states.async_all("sensor")
+        if state.entity_id != "sensor.house_power_production"
+    }
+    entity_registry.async_update_entity("sensor.house_power_production", name="The sun")
+    assert before["sensor.house_power_consumption_low"] == "House Power consumption low"
+    await fix(hass, "yaml_house")
+    await hass.async_block_till_done()
+    await gateway.disconnected()
+    await read(hass, gateway, AM550, power)
+    assert entry_of(hass).title == "House"
+    named = {entity_id: hass.states.get(entity_id) for entity_id in before}
+    assert {entity_id: state and state.name for entity_id, state in named.items()} == before
+    sun = entity_registry.async_get("sensor.house_power_production")
+    assert sun
+    assert sun.name == "The sun"
+
+
+async def test_the_digits_that_are_shown_of_a_value_stay_as_few_as_the_file_says(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    def options(entity_id: str) -> Mapping[str, Any]:
+        entity = entity_registry.async_get(entity_id)
+        assert entity
+        return entity.options.get("sensor", {})
+
+    def shown(entity_id: str) -> Any:
+        return options(entity_id).get("display_precision")
+
+    await set_up(hass, at(gateway, precision=1))
+    await read(hass, gateway, AM550, POWER)
+    gas = "sensor.gas_consumption"
+    chosen = {**options(gas), "display_precision": 2}
+    entity_registry.async_update_entity_options(gas, "sensor", chosen)
+    await fix(hass)
+    await hass.async_block_till_done()
+    await gateway.disconnected()
+    await read(hass, gateway, AM550, POWER)
+    assert shown(POWER) == 1
+    assert shown(gas) == 2
+    # These never had more.
+    assert shown("sensor.voltage_phase_l1") is None
+    assert shown("sensor.power_tariff") is None
 
 
 async def test_what_was_only_presumed_of_a_meter_does_not_move(

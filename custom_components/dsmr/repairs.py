@@ -40,7 +40,7 @@ class ImportFlow(RepairsFlow):
     ) -> RepairsFlowResult:
         """Make the entry."""
         p1_port = self.hass.data.get(YAML_PORTS, {}).get(self._port_id)
-        entry: dict[str, Any] | None = as_entry(p1_port) if p1_port else None
+        entry: dict[str, Any] | None = as_entry(self.hass, p1_port) if p1_port else None
         if entry is None:
             return self.async_abort(reason="no_telegram")
         result = await self.hass.config_entries.flow.async_init(

@@ -1,6 +1,6 @@
 """How does a meter of configuration.yaml become one of the interface?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
@@ -103,23 +103,34 @@ def forget_issues(hass: HomeAssistant) -> None:
             ir.async_delete_issue(hass, DOMAIN, issue_id)
 
 
-def as_entry(p1_port: P1Port) -> dict[str, Any] | None:
+@callback
+def as_entry(hass: HomeAssistant, p1_port: P1Port) -> dict[str, Any] | None:
     """Return the entry that a port of configuration.yaml makes, or None while no telegram comes."""
     reader, telegram = p1_port.reader, p1_port.dsmr.telegram
     if telegram is None:
         return None
     found = Found(reader.version, telegram, reader.serial)
     return {
-        "title": found.title,
+        "title": _name_of(hass, p1_port) or found.title,
         "data": found.entry_data(reader.connection),
         "options": {CONF_TIME_BETWEEN_UPDATE: p1_port.time_between_update},
     }
 
 
+@callback
+def _name_of(hass: HomeAssistant, p1_port: P1Port) -> str:
+    """Return the name that configuration.yaml gives a meter, or "": all of its sensors have it."""
+    unique_id = YamlIdentity(p1_port.reader.version, p1_port.roster.port_id, "").unique_id
+    registry = er.async_get(hass)
+    entity_id = registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, unique_id(CONNECTION, None))
+    said = registry.entities[entity_id].original_name if entity_id else None
+    return (said or "").removesuffix(CONNECTION.yaml_name).strip()
+
+
 async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
     """Let an entry that was made of configuration.yaml have the port and the entities from there.
 
-    Entity ids, names and history stay; what was learnt of the meters too.
+    Entity ids, names, digits and history stay; what was learnt of the meters too.
     """
     port_id = hass.data.get(IMPORTED, {}).pop(entry.data[CONF_PORT], None)
     p1_port = hass.data.get(YAML_PORTS, {}).pop(port_id or "", None)
@@ -143,12 +154,33 @@ async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
         if roster.is_presumed(description, slot):
             registry.async_remove(entity_id)
         else:
+            _keep_looks(registry, entity_id, description.suggested_display_precision)
             rename(registry, old, after.unique_id(description, slot))
     if roster.presumed:
         roster.settle()
         await p1_port.remember()
     await Roster.move(hass, port_id, entry.entry_id)
     leave_out(hass, port_id, p1_port.reader.connection.name, entry)
+
+
+@callback
+def _keep_looks(registry: er.EntityRegistry, entity_id: str, digits: int | None) -> None:
+    """Let an entity be called as before, and show no more digits after the decimal point.
+
+    Args:
+        registry: where it is.
+        entity_id: the entity.
+        digits: how many it would show from now on.
+    """
+    entity = registry.entities[entity_id]
+    options: Mapping[str, Any] = entity.options.get(SENSOR_DOMAIN, {})
+    shown = options.get("suggested_display_precision")
+    registry.async_update_entity(entity_id, name=entity.name or entity.original_name)
+    is_chosen = options.get("display_precision") is not None
+    if shown is not None and digits is not None and shown < digits and not is_chosen:
+        registry.async_update_entity_options(
+            entity_id, SENSOR_DOMAIN, {**options, "display_precision": shown}
+        )
 
 
 async def push_out(hass: HomeAssistant, connection: Connection) -> bool:
