@@ -8,6 +8,7 @@ import fcntl
 from pathlib import Path
 from typing import Any
 
+from homeassistant.components.usb import SerialDevice
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     SOURCE_USER,
@@ -723,6 +724,12 @@ async def test_telegrams_of_another_version_are_named(
     assert (form["description_placeholders"] or {})["version"] == "DSMR 2.2"
 
 
+def field_of(form: ConfigFlowResult) -> object:
+    """Return with what a form asks for the port."""
+    assert form["data_schema"]
+    return next(what for field, what in form["data_schema"].schema.items() if field == CONF_PORT)
+
+
 async def test_an_address_is_changed_as_a_text_and_an_adapter_is_chosen_from_the_list(
     hass: HomeAssistant, gateway: Gateway, tmp_path: Path
 ) -> None:
@@ -732,11 +739,45 @@ async def test_an_address_is_changed_as_a_text_and_an_adapter_is_chosen_from_the
     ):
         entry = entry_for("5", AM550, port=port)
         entry.add_to_hass(hass)
-        form = await entry.start_reconfigure_flow(hass)
-        assert form["data_schema"]
-        [field] = [f for f in form["data_schema"].schema if f == CONF_PORT]
-        assert isinstance(form["data_schema"].schema[field], selector)
+        assert isinstance(field_of(await entry.start_reconfigure_flow(hass)), selector)
         await hass.config_entries.async_remove(entry.entry_id)
+
+
+@pytest.fixture
+def adapters(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The adapters that the interface lists; where there are none, it has no list."""
+    listed: list[str] = []
+
+    async def scan(hass: HomeAssistant) -> list[SerialDevice]:
+        if not listed:
+            raise OSError(errno.ENOENT, "an adapter is gone")
+        what = {"serial_number": None, "manufacturer": None, "description": None}
+        return [SerialDevice(device=device, **what) for device in listed]
+
+    monkeypatch.setattr("custom_components.dsmr.config_flow.async_scan_serial_ports", scan)
+    return listed
+
+
+@pytest.mark.logs("No telegrams from .*: ")
+async def test_what_was_typed_in_vain_can_be_corrected_and_what_was_chosen_be_chosen_again(
+    hass: HomeAssistant, tmp_path: Path, adapters: list[str]
+) -> None:
+    usb0, usb9 = str(tmp_path / "ttyUSB0"), str(tmp_path / "ttyUSB9")
+    adapters.append(usb0)
+    form = await begin(hass, "my meter")
+    assert isinstance(field_of(form), TextSelector)
+    form = await after(hass, await give(hass, form, {"port": usb9, "dsmr_version": "5"}))
+    assert isinstance(field_of(form), TextSelector)
+    form = await after(hass, await give(hass, form, {"port": usb0, "dsmr_version": "5"}))
+    assert form["errors"] == {"base": "no_such_port"}
+    assert isinstance(field_of(form), SerialPortSelector)
+
+
+async def test_a_form_without_a_list_of_adapters_has_a_field(
+    hass: HomeAssistant, adapters: list[str]
+) -> None:
+    assert not adapters
+    assert isinstance(field_of(await begin(hass, "my meter")), TextSelector)
 
 
 @pytest.mark.logs("No telegrams? from .*: ")

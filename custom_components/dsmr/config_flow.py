@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, override
 
-from homeassistant.components.usb import get_serial_by_id
+from homeassistant.components.usb import async_scan_serial_ports, get_serial_by_id
 from homeassistant.config_entries import (
     SOURCE_REAUTH,
     SOURCE_RECONFIGURE,
@@ -91,19 +91,17 @@ OPTIONS_FORM: Final = probatio.Schema(
 )
 
 
-def port_form(port: str = "") -> probatio.Schema:
+def port_form(*, typed: bool = False) -> probatio.Schema:
     """Return the form that asks for a port and the kind of meter there.
 
     Args:
-        port: what stands in it. The list of adapters calls a URL an unknown item.
+        typed: whether the port is to be typed; else it is chosen from the list of adapters.
     """
     versions = [SelectOptionDict(value=AUTO, label=AUTO)]
     versions += [SelectOptionDict(value=v.key, label=v.label) for v in VERSIONS.values()]
     return probatio.Schema(
         {
-            probatio.Required(CONF_PORT): (
-                TextSelector() if "://" in port else SerialPortSelector()
-            ),
+            probatio.Required(CONF_PORT): (TextSelector() if typed else SerialPortSelector()),
             probatio.Required(CONF_DSMR_VERSION, default=AUTO): SelectSelector(
                 SelectSelectorConfig(
                     options=versions,
@@ -211,9 +209,24 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
                 if version is not None and version.encrypted and not self._keys:
                     return await self.async_step_encryption_key()
                 return await self.async_step_probe()
-        form = port_form(self._port.get(CONF_PORT, ""))
+        form = port_form(typed=await self._is_typed())
         schema = self.add_suggested_values_to_schema(form, self._port)
         return self._form(step_id, schema, CONF_PORT)
+
+    async def _is_typed(self) -> bool:
+        """Return whether the port is to be corrected: the list calls what is not in it unknown.
+
+        Who has not failed yet may want another adapter than the one that was known.
+        """
+        port = self._port.get(CONF_PORT, "")
+        if not self._error and "://" not in port:
+            return False
+        try:
+            adapters = await async_scan_serial_ports(self.hass)
+        except OSError:
+            # Then the interface has no list either.
+            return True
+        return port not in {adapter.device for adapter in adapters}
 
     async def _ask_key(self, step_id: str, user_input: dict[str, Any] | None) -> ConfigFlowResult:
         if user_input is not None:
