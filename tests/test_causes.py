@@ -9,6 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
 import pytest
 from serialx import SerialException
+from serialx.common import UnknownUriScheme
 
 from custom_components.dsmr.models import Cause
 from custom_components.dsmr.pauses import SHORTEST_SILENCE, SILENCE
@@ -47,6 +48,7 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Line:
         (TimeoutError(), Cause.UNREACHABLE, "can't be reached"),
         (ConnectionError("API connection closed"), Cause.UNREACHABLE, "can't be reached"),
         (ConfigEntryNotReady("ESPHome has not loaded yet"), Cause.NOT_READY, "not there yet"),
+        (UnknownUriScheme("No handler"), Cause.UNKNOWN_SCHEME, "no such kind of port"),
         (SerialException("unsupported"), Cause.FAILED, "can't be opened"),
     ],
 )

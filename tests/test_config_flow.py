@@ -221,6 +221,16 @@ async def test_a_port_that_is_not_there_and_a_host_that_refuses_say_so_until_the
     assert shown["step_id"] == "confirm"
 
 
+@pytest.mark.logs("No telegrams from .*: No handler registered")
+async def test_a_kind_of_port_that_is_not_known_is_told_from_a_port_that_is_not_there(
+    hass: HomeAssistant,
+) -> None:
+    form = await after(hass, await begin(hass, "http://192.0.2.1"))
+    assert form["errors"] == {"base": "unknown_scheme"}
+    assert form["description_placeholders"]
+    assert form["description_placeholders"]["port"] == "http://192.0.2.1"
+
+
 @pytest.mark.logs("No telegrams from .*: ")
 async def test_a_port_that_another_program_has_is_busy(
     hass: HomeAssistant, serial_line: SerialLine

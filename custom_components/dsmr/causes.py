@@ -4,6 +4,8 @@ import errno
 from socket import gaierror
 from typing import Final
 
+from serialx.common import UnknownUriScheme
+
 from .models import Cause
 
 _CAUSES: Final = {
@@ -24,6 +26,7 @@ _CAUSES: Final = {
     errno.EPIPE: Cause.LOST,
 }
 WORDS: Final = {
+    Cause.UNKNOWN_SCHEME: "there is no such kind of port",
     Cause.NO_SUCH_PORT: "there is no such port",
     Cause.NO_PERMISSION: "the port may not be opened",
     Cause.BUSY: "another program has the port",
@@ -56,6 +59,8 @@ def cause_of(error: Exception, *, is_open: bool) -> Cause:
         error: what was raised.
         is_open: whether the port was open already.
     """
+    if isinstance(error, UnknownUriScheme):
+        return Cause.UNKNOWN_SCHEME
     if isinstance(error, gaierror):
         return Cause.UNREACHABLE
     cause = _CAUSES.get(getattr(error, "errno", None) or 0)

@@ -155,6 +155,7 @@ type Event = TelegramReceived | Disconnected
 class Cause(StrEnum):
     """Why no telegrams come from a P1 port."""
 
+    UNKNOWN_SCHEME = "unknown_scheme"
     NO_SUCH_PORT = "no_such_port"
     NO_PERMISSION = "no_permission"
     BUSY = "busy"
