@@ -96,7 +96,7 @@ async def test_a_meter_is_added_by_its_address_alone(hass: HomeAssistant, gatewa
     shown = await after(hass, result, gateway, AM550)
     assert (shown["type"], shown["step_id"]) == (FlowResultType.FORM, "confirm")
     assert shown["description_placeholders"] == {
-        "meter": "Iskraemeco M550T-1013",
+        "meter": "Iskraemeco M550T\\-1013",
         "serial": "E0054001234500023",
         "version": "DSMR 5",
         "imported": "0.461 kW",
@@ -121,6 +121,21 @@ async def test_a_meter_is_added_by_its_address_alone(hass: HomeAssistant, gatewa
     assert added["result"].unique_id == SERIAL
     async with gateway.sending(AM550):
         await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+
+
+async def test_what_a_meter_calls_itself_is_no_link_and_no_picture_in_the_dialog(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    header = b"/ISK5 [Log in](http://x) ![x](y.png) <img>"
+    sent = edited(
+        AM550.replace(b"/ISK5\\2M550T-1013", header), o0_0_96_1_1=f"({b'*E*_`1`'.hex().upper()})"
+    )
+    shown = await after(hass, await begin(hass, at(gateway)), gateway, sent)
+    assert shown["description_placeholders"]
+    assert shown["description_placeholders"]["meter"] == (
+        r"Iskraemeco \[Log in\]\(http\:\/\/x\) \!\[x\]\(y\.png\) \<img\>"
+    )
+    assert shown["description_placeholders"]["serial"] == r"\*E\*\_\`1\`"
 
 
 async def test_a_meter_at_a_serial_line_is_known_by_its_adapter(

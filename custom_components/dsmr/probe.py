@@ -8,6 +8,7 @@ from datetime import tzinfo
 from decimal import Decimal
 import itertools
 import re
+import string
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -59,6 +60,8 @@ _IDENTIFIERS: Final = {
 LOSSES: Final = 3
 """How often the other side may hang up: some let the one go who called before."""
 _NOTHING: Final = "-"
+# The dialog reads Markdown, and whoever makes the telegrams writes no links or pictures into it.
+_AS_WRITTEN: Final = str.maketrans({mark: f"\\{mark}" for mark in string.punctuation})
 _BEHIND: Final = {
     "gas": (MBusType.GAS,),
     "water": (MBusType.WATER, MBusType.WARM_WATER),
@@ -138,11 +141,15 @@ class Found:
         return said
 
     def described(self) -> dict[str, str]:
-        """Return what a person may recognise the meter by, a word for each placeholder."""
+        """Return what a person may recognise the meter by, a word for each placeholder.
+
+        What the meter calls itself is Markdown that looks as it wrote it.
+        """
         meter = described(self.identifier or "", self.telegram.header)
+        name = " ".join(filter(None, (meter.get("manufacturer"), meter.get("model"))))
         words = {
-            "meter": " ".join(filter(None, (meter.get("manufacturer"), meter.get("model")))),
-            "serial": meter.get("serial_number"),
+            "meter": name.translate(_AS_WRITTEN),
+            "serial": (meter.get("serial_number") or "").translate(_AS_WRITTEN),
             "version": self.version.label,
             "imported": _shown(self._electricity(POWER_IMPORTED)),
             "exported": _shown(self._electricity(POWER_EXPORTED)),
