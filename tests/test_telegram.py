@@ -30,7 +30,7 @@ from .parts import edited, telegram_of
 
 AM550 = telegram_of("iskra-am550")
 ME382 = telegram_of("iskra-me382")
-UNREADABLE = pytest.mark.logs("The meter's line '.*' can't be read")
+UNREADABLE = pytest.mark.logs("The meter's line .* can't be read")
 ZONE = ZoneInfo("Europe/Amsterdam")
 
 
