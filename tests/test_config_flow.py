@@ -171,7 +171,22 @@ async def test_the_same_meter_is_not_added_twice(hass: HomeAssistant, gateway: G
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
 
 
-@pytest.mark.parametrize("wrong", ["", "my meter", "host:99999", "socket://", "socket://host:x"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "my meter",
+        "host:99999",
+        "host:0",
+        "192.0.2.1/",
+        "[192.0.2.1]",
+        "socket:192.0.2.1:2001",
+        "socket://",
+        "socket:///p1",
+        "socket://host:x",
+        "://host",
+    ],
+)
 async def test_what_is_no_port_is_refused_at_once(hass: HomeAssistant, wrong: str) -> None:
     form = await begin(hass, wrong)
     assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "user")
@@ -186,7 +201,11 @@ async def test_what_is_no_port_is_refused_at_once(hass: HomeAssistant, wrong: st
         ("192.0.2.1:23", "socket://192.0.2.1:23"),
         ("2001:db8::1", "socket://[2001:db8::1]:2001"),
         ("[2001:db8::1]:23", "socket://[2001:db8::1]:23"),
+        ("fe80::1%eth0", "socket://[fe80::1%eth0]:2001"),
+        ("[fe80::1%eth0]:23", "socket://[fe80::1%eth0]:23"),
         ("socket://p1.local", "socket://p1.local:2001"),
+        ("socket://p1.local:/", "socket://p1.local:2001"),
+        ("rfc2217://p1.local?logging=debug", "rfc2217://p1.local:2001?logging=debug"),
         ("socket://p1.local:23", "socket://p1.local:23"),
         ("rfc2217://user:secret@p1.local:2217", "rfc2217://user:secret@p1.local:2217"),
         ("esphome://p1.local:6053/?port_name=p1", "esphome://p1.local:6053/?port_name=p1"),

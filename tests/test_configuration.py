@@ -1,5 +1,6 @@
 """What configuration.yaml may say, and what Home Assistant answers to the rest."""
 
+import re
 from typing import Any
 
 from homeassistant.core import HomeAssistant
@@ -12,6 +13,10 @@ from custom_components.dsmr.versions import VERSIONS
 from .parts import Gateway, edited, set_up, state_of, telegram_of
 
 _EVERY_VERSION = ", ".join(VERSIONS).replace(".", r"\.")
+_A_PORT = (
+    "expected a device such as /dev/ttyUSB0 or a URL such as socket://192.168.1.13:2001; "
+    r"a network gateway is written as host \(and its TCP port as port\) 'port', got "
+)
 
 
 @pytest.mark.parametrize(
@@ -39,9 +44,33 @@ _EVERY_VERSION = ", ".join(VERSIONS).replace(".", r"\.")
             id="host and serial device",
         ),
         pytest.param(
-            {"port": "socket://[fe80::1:2001"},
-            "expected a device or a URL: Invalid IPv6 URL.*'port'",
-            id="URL",
+            {"host": "192.0.2.1", "port": None},
+            "from 1 to 65535.*'port', got None",
+            id="host, port",
+        ),
+        *(
+            pytest.param({"port": port}, f"{_A_PORT}{re.escape(repr(port))}", id=f"port {port}")
+            for port in (
+                None,
+                "",
+                "192.168.1.13",
+                "192.168.1.13:2001",
+                2001,
+                "gateway.local",
+                "ttyUSB0",
+                ["/dev/ttyUSB0"],
+                "socket:192.168.1.13:2001",
+                "socket://",
+                "socket:///p1",
+                "socket://192.168.1.13",
+                "tcp://192.168.1.13/",
+                "rfc2217://192.168.1.13",
+                "socket://127.0.0.1:99999",
+                "socket://127.0.0.1:0",
+                "socket://[fe80::1:2001",
+                "esphome://192.168.1.13:x/",
+                "1://192.168.1.13:2001",
+            )
         ),
         *(
             pytest.param(
@@ -56,6 +85,11 @@ _EVERY_VERSION = ", ".join(VERSIONS).replace(".", r"\.")
                 "[2001:db8::1",
                 "[192.0.2.1]",
                 "socket://192.0.2.1",
+                "/dev/ttyUSB0",
+                "192.0.2.1/",
+                "my meter",
+                None,
+                ["192.0.2.1"],
             )
         ),
         pytest.param({"host": "192.0.2.1", "port": 0}, "from 1 to 65535.*'port', got 0", id="port"),
@@ -92,6 +126,29 @@ async def test_a_wrong_configuration_is_refused_and_disturbs_nothing_else(
 
 
 @pytest.mark.parametrize(
+    "given",
+    [
+        {"port": "esphome://10.0.0.[1/?port_name=p1&key=hunter22"},
+        {"port": "socket://admin:hunter22@[fe80::1:2001"},
+        {"port": "socket://admin:hunter22@192.0.2.1"},
+        # What stands before the slash is no number of a TCP port.
+        {"port": "socket://admin:hunter22/more@192.0.2.1:2001"},
+        {"port": "esphome://192.0.2.1:x/?key=hunter22"},
+        {"port": ["socket://admin:hunter22@192.0.2.1:2001"]},
+        {"host": "192.0.2.1", "port": "socket://admin:hunter22@192.0.2.1:2001"},
+        {"host": "admin:hunter22@192.0.2.1"},
+    ],
+)
+@pytest.mark.logs(r"Invalid config .*'(host|port)', got \*\*REDACTED\*\*")
+async def test_of_a_port_that_is_refused_the_log_has_no_password_and_no_key(
+    hass: HomeAssistant, caplog: pytest.LogCaptureFixture, given: dict[str, Any]
+) -> None:
+    await set_up(hass, given)
+    assert YAML_PORTS not in hass.data
+    assert "hunter22" not in caplog.text
+
+
+@pytest.mark.parametrize(
     ("written", "version"),
     [(5, "5"), ("5", "5"), (2.2, "2.2"), ("2.2", "2.2"), (4.0, "4"), ("5B", "5B"), (None, "2.2")],
 )
@@ -117,7 +174,23 @@ async def test_a_version_may_be_an_int_a_float_or_a_string(
         ({"host": "[fe80::1%eth0]"}, "socket://[fe80::1%eth0]:2001"),
         ({"host": "gateway.local"}, "socket://gateway.local:2001"),
         ({"host": "", "port": "/dev/ttyS0"}, "/dev/ttyS0"),
-        ({"port": "socket://192.0.2.1:23"}, "socket://192.0.2.1:23"),
+        ({"host": "192.0.2.1 ", "port": "2002 "}, "socket://192.0.2.1:2002"),
+        ({"port": "/dev/ttyUSB1 "}, "/dev/ttyUSB1"),
+        ({"port": "/dev/serial/by-path/usb-0:1:1.0"}, "/dev/serial/by-path/usb-0:1:1.0"),
+        *(
+            ({"port": url}, url)
+            for url in (
+                "socket://192.0.2.1:23",
+                "tcp://gateway.local:23",
+                "rfc2217://user:password@192.0.2.1:2217",
+                "socket://[2001:db8::1]:23",
+                "socket://[fe80::1%eth0]:23",
+                "esphome://192.0.2.1/?port_name=P1 port&key=AbC+d/e=",
+                "esphome://[2001:db8::1]:6053/?port_name=p1",
+                "esphome-hass://esphome/0123456789abcdef?port_name=p1",
+                "device:///dev/ttyUSB0",
+            )
+        ),
     ],
 )
 async def test_the_port_is_a_serial_device_or_with_a_host_a_tcp_port(

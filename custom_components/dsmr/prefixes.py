@@ -26,10 +26,10 @@ _OWNERS: Final[HassKey[dict[str, str]]] = HassKey(f"{DOMAIN}_yaml_owners")
 
 
 def url_of(config: ConfigType) -> str:
-    """Return the port of a meter, of what is written of it."""
-    if host := config.get(CONF_HOST):
-        return socket_url(host, config.get(CONF_PORT, DEFAULT_TCP_PORT))
-    return str(config.get(CONF_PORT, DEFAULT_PORT))
+    """Return the port of a meter, of what is written of it, also where that is not checked yet."""
+    host = str(config.get(CONF_HOST, "")).strip()
+    port = str(config.get(CONF_PORT, DEFAULT_TCP_PORT if host else DEFAULT_PORT)).strip()
+    return socket_url(host, port) if host else port
 
 
 async def settle(hass: HomeAssistant, config: ConfigType) -> None:

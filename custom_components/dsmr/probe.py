@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 from homeassistant.const import CONF_PORT, CONF_PROTOCOL
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util.hass_dict import HassKey
+from homeassistant.util.network import is_ipv6_address
 
-from .addresses import SERVED
+from .addresses import SERVERS
 from .const import (
     CONF_AUTHENTICATION_KEY,
     CONF_DSMR_VERSION,
@@ -67,8 +68,7 @@ _BEHIND: Final = {
     "water": (MBusType.WATER, MBusType.WARM_WATER),
     "heat": (MBusType.HEAT, MBusType.HEAT_FLOW, MBusType.HEAT_COOLING),
 }
-_HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::(?P<port>\d+))?")
-_BARE_IPV6: Final = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_HOST: Final = re.compile(r"(\[[^\s\[\]]+\]|[^\s:/?#@\[\]]+)(:\d+)?")
 
 
 class ProbeError(Exception):
@@ -182,7 +182,7 @@ def address(text: str) -> str:
         text: a device, a URL, a host, or host:port.
 
     Returns:
-        The path of a device, or a URL; TCP port 2001 where a host stands alone.
+        The path of a device, or a URL; with TCP port 2001 where one is needed and none is given.
 
     Raises:
         ValueError: it is nothing of this.
@@ -190,21 +190,20 @@ def address(text: str) -> str:
     text = text.strip()
     if text.startswith("/"):
         return text
-    if "://" in text:
-        url = urlsplit(text)
-        if not url.hostname and not url.path.strip("/"):
-            raise ValueError("the host is missing")
-        # Reading it raises where it is no number of a TCP port.
-        if url.port is None and url.scheme in SERVED:
-            return f"{text.rstrip('/')}:{DEFAULT_TCP_PORT}"
-        return text
-    if _BARE_IPV6.fullmatch(text):
-        return f"socket://[{text}]:{DEFAULT_TCP_PORT}"
-    if match := _HOST.fullmatch(text):
-        port = int(match["port"] or DEFAULT_TCP_PORT)
-        if 0 < port <= 65535:
-            return f"socket://{match['host']}:{port}"
-    raise ValueError("it is neither a device nor a URL nor a host")
+    if is_ipv6_address(text):
+        text = f"[{text}]"
+    if _HOST.fullmatch(text):
+        text = f"socket://{text}"
+    url = urlsplit(text)
+    is_server = url.scheme in SERVERS
+    where = url.hostname or ("" if is_server else url.path.strip("/"))
+    # Reading the port raises where it is no number of a TCP port.
+    if "://" not in text or not url.scheme or not where or url.port == 0:
+        raise ValueError("it is neither a device nor a URL nor a host")
+    if is_server and url.port is None:
+        netloc = f"{url.netloc.removesuffix(':')}:{DEFAULT_TCP_PORT}"
+        return url._replace(netloc=netloc, path="").geturl()
+    return text
 
 
 PROBED: Final[HassKey[dict[str, Found]]] = HassKey(f"{DOMAIN}_probed")

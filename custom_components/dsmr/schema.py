@@ -1,15 +1,13 @@
 """What may configuration.yaml say?"""
 
 from collections.abc import Callable
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 from homeassistant.components.sensor import PLATFORM_SCHEMA as SENSOR_PLATFORM_SCHEMA
 from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT, CONF_UNIQUE_ID
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
-from homeassistant.util.network import is_ipv6_address
-from probatio import Secret  # Home Assistant's engine; as `voluptuous` it does not have this.
+from probatio import Invalid, Secret  # Home Assistant's engine; `voluptuous` keeps no secrets.
 import voluptuous as vol
 
 from .const import (
@@ -29,7 +27,13 @@ from .const import (
     LONGEST_TIME_BETWEEN_UPDATE,
 )
 from .decryption import read_key
+from .port import socket_url
+from .prefixes import url_of
+from .probe import address
 from .versions import VERSIONS
+
+_MARKS_OF_SECRETS: Final = frozenset("@?#&=")
+"""One of them stands in each URL that has a user, a password or a query."""
 
 
 def _version(value: Any) -> str:
@@ -77,38 +81,58 @@ def _keys(config: ConfigType) -> ConfigType:
     return config
 
 
-def _is_host(text: str) -> bool:
-    """Return whether a host stands alone: only an IPv6 address has colons, maybe in brackets."""
-    if text.startswith("[") and text.endswith("]"):
-        return is_ipv6_address(text[1:-1])
-    return ":" not in text or is_ipv6_address(text)
+def _refusal(expected: str, written: Any, key: str | None = None) -> Invalid:
+    """Return the error of a host or a port, which is quoted only where it has no secrets."""
+    error = Invalid(expected, path=[key] if key else None)
+    error.secret = not _MARKS_OF_SECRETS.isdisjoint(str(written))
+    return error
+
+
+def _is_whole(text: str, url: str) -> bool:
+    """Return whether the interface takes a text for the port with that URL."""
+    try:
+        return address(text) == url
+    except ValueError:
+        return False
+
+
+def _host(value: Any) -> str:
+    """Validate a host: a name or an address, an IPv6 address maybe in brackets."""
+    host = str(value).strip()
+    if value is None or (host and not _is_whole(host, socket_url(host, str(DEFAULT_TCP_PORT)))):
+        raise _refusal(
+            f"expected a name or an address alone; its TCP port is written as {CONF_PORT}", value
+        )
+    return host
 
 
 def _where(config: ConfigType) -> ConfigType:
     """Validate the port: with a host the number of a TCP port, without a serial device or URL."""
     if not config[CONF_HOST]:
-        try:
-            urlsplit(config.get(CONF_PORT, DEFAULT_PORT))
-        except ValueError as error:
-            raise vol.Invalid(f"expected a device or a URL: {error}", path=[CONF_PORT]) from error
-        return {CONF_PORT: DEFAULT_PORT, **config}
-    if not _is_host(config[CONF_HOST]):
-        raise vol.Invalid(
-            f"expected a name or an address alone; its TCP port is written as {CONF_PORT}",
-            path=[CONF_HOST],
-        )
+        url = url_of(config)
+        # To what is not whole the interface adds what is missing, and takes it for a host.
+        if not _is_whole(url, url):
+            raise _refusal(
+                f"expected a device such as {DEFAULT_PORT} or a URL such as "
+                f"socket://192.168.1.13:{DEFAULT_TCP_PORT}; "
+                f"a network gateway is written as {CONF_HOST} (and its TCP port as {CONF_PORT})",
+                config[CONF_PORT],
+                CONF_PORT,
+            )
+        return {**config, CONF_PORT: url}
+    port = config.get(CONF_PORT, DEFAULT_TCP_PORT)
     try:
-        port = _number(int, 1, 65535)(config.get(CONF_PORT, DEFAULT_TCP_PORT))
+        number = _number(int, 1, 65535)(port)
     except vol.Invalid as error:
-        raise vol.Invalid(f"{error}, the TCP port of the host", path=[CONF_PORT]) from error
-    return {**config, CONF_PORT: str(port)}
+        raise _refusal(f"{error}, the TCP port of the host", port, CONF_PORT) from error
+    return {**config, CONF_PORT: str(number)}
 
 
 CONFIGURATION = vol.All(
     SENSOR_PLATFORM_SCHEMA.extend(
         {
-            vol.Optional(CONF_PORT): cv.string,
-            vol.Optional(CONF_HOST, default=""): cv.string,
+            vol.Optional(CONF_PORT): object,
+            vol.Optional(CONF_HOST, default=""): _host,
             vol.Optional(CONF_DSMR_VERSION, default=DEFAULT_DSMR_VERSION): _version,
             vol.Optional(Secret(CONF_ENCRYPTION_KEY)): _key,
             vol.Optional(Secret(CONF_AUTHENTICATION_KEY)): _key,
