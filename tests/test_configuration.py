@@ -39,6 +39,14 @@ _A_PORT = (
             {"precision": False}, "from 0 to 9.*'precision', got False", id="precision no"
         ),
         pytest.param(
+            {"precision": 1.5},
+            "a whole number from 0 to 9.*'precision', got 1.5",
+            id="precision 1.5",
+        ),
+        pytest.param(
+            {"precision": float("inf")}, "from 0 to 9.*'precision', got inf", id="precision inf"
+        ),
+        pytest.param(
             {"host": "192.0.2.1", "port": "/dev/ttyUSB0"},
             "a whole number from 1 to 65535, the TCP port of the host.*'port', got '/dev/ttyUSB0'",
             id="host and serial device",
@@ -150,9 +158,24 @@ async def test_of_a_port_that_is_refused_the_log_has_no_password_and_no_key(
 
 @pytest.mark.parametrize(
     ("written", "version"),
-    [(5, "5"), ("5", "5"), (2.2, "2.2"), ("2.2", "2.2"), (4.0, "4"), ("5B", "5B"), (None, "2.2")],
+    [
+        (5, "5"),
+        ("5", "5"),
+        (5.0, "5"),
+        ("5.0", "5"),
+        (2.2, "2.2"),
+        ("2.2", "2.2"),
+        (4.0, "4"),
+        (4.2, "4"),
+        ("4.2", "4"),
+        ("5B", "5B"),
+        ("5b", "5B"),
+        ("5eonhu", "5EONHU"),
+        ("iskra_ie", "ISKRA_IE"),
+        (None, "2.2"),
+    ],
 )
-async def test_a_version_may_be_an_int_a_float_or_a_string(
+async def test_a_version_may_be_a_number_or_text_in_capitals_or_not(
     hass: HomeAssistant, gateway: Gateway, written: float | str | None, version: str
 ) -> None:
     given = {} if written is None else {"dsmr_version": written}

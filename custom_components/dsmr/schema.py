@@ -32,16 +32,23 @@ from .prefixes import url_of
 from .probe import address
 from .versions import VERSIONS
 
+# DSMR 4.2 is what 4 is called on the meters themselves.
+_VERSIONS: Final = {"4.2": "4"} | {version.lower(): version for version in (*VERSIONS, AUTO)}
 _MARKS_OF_SECRETS: Final = frozenset("@?#&=")
 """One of them stands in each URL that has a user, a password or a query."""
 
 
+def _written(value: Any) -> str:
+    """Return a number or a version as text: YAML may read 5 as an int or a float."""
+    return str(value).strip().removesuffix(".0")
+
+
 def _version(value: Any) -> str:
-    """Validate a DSMR version: YAML reads 5 as an int and 2.2 as a float."""
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    if text not in VERSIONS and text != AUTO:
+    """Validate a DSMR version."""
+    version = _VERSIONS.get(_written(value).lower())
+    if version is None:
         raise vol.Invalid(f"expected one of {', '.join(VERSIONS)}, {AUTO}")
-    return text
+    return version
 
 
 def _number[T: (int, float)](of: type[T], least: T, most: T) -> Callable[[Any], T]:
@@ -49,10 +56,10 @@ def _number[T: (int, float)](of: type[T], least: T, most: T) -> Callable[[Any], 
 
     def validate(value: Any) -> T:
         try:
-            number = of(value)
-        except TypeError, ValueError:
+            number = of(_written(value))
+        except ValueError:
             number = None
-        if number is None or isinstance(value, bool) or not least <= number <= most:
+        if number is None or not least <= number <= most:
             kind = "a whole number" if of is int else "a number"
             raise vol.Invalid(f"expected {kind} from {least} to {most}")
         return number
