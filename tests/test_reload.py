@@ -242,6 +242,24 @@ async def test_a_meter_whose_lines_were_in_the_file_twice_keeps_its_entities(
     assert hass.data[YAML_PORTS].keys() == {"yaml"}
 
 
+@pytest.mark.logs("No telegrams from .*: configuration.yaml has the port")
+async def test_a_meter_whose_lines_were_in_the_file_twice_at_once_keeps_its_entities(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    # No minute of telegrams has come, and so nothing is remembered of it.
+    await set_up(hass, at(gateway), at(gateway))
+    await until(lambda: any(p.reader.cause for p in hass.data[YAML_PORTS].values()))
+    await reload(hass, at(gateway))
+    assert hass.data[YAML_PORTS].keys() == {"yaml"}
+    # They were to be those of another meter.
+    await reload(hass, at(gateway), at(gateway))
+    await until(lambda: any(p.reader.cause for p in hass.data[YAML_PORTS].values()))
+    await reload(hass, at(gateway), at(second_gateway))
+    assert prefixes_by_url(hass)[f"socket://127.0.0.1:{gateway.port}"] == "yaml"
+    async with gateway.sending(AM550):
+        await state_of(hass, POWER, "0.461")
+
+
 async def test_a_meter_whose_version_is_found_out_keeps_its_entities_beside_a_second_one(
     hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
 ) -> None:

@@ -48,8 +48,7 @@ async def settle(hass: HomeAssistant, config: ConfigType) -> None:
             port, by_name, by_port = _candidates(written)
             if by_name not in before:
                 before[by_name] = await Roster.port_of(hass, by_name)
-            # Lines that were in the file twice for a while made it known by its port too.
-            if before[by_name] == port or not _is_known(hass, by_port):
+            if not _is_known(hass, by_port):
                 ports[by_name].append(port)
     owners = hass.data[_OWNERS] = {}
     for by_name, among in ports.items():
@@ -72,8 +71,10 @@ def prefix_of(hass: HomeAssistant, taken: Container[str], config: ConfigType) ->
     if unique_id := config.get(CONF_UNIQUE_ID):
         return str(unique_id)
     port, by_name, by_port = _candidates(config)
-    is_owner = hass.data[_OWNERS].get(by_name) == port
-    return by_name if is_owner and by_name not in taken else by_port
+    if hass.data[_OWNERS].get(by_name) != port:
+        return by_port
+    # Lines that are in the file twice are one meter, which is not to be known by its port.
+    return f"{by_port}_copy" if by_name in taken else by_name
 
 
 def _candidates(config: ConfigType) -> tuple[str, str, str]:
