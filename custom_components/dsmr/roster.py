@@ -148,14 +148,6 @@ class Roster:
         )
 
     @staticmethod
-    async def move(hass: HomeAssistant, port_id: str, to: str) -> None:
-        """Remember a P1 port under another id from now on."""
-        store = _store(hass, port_id)
-        if (stored := await store.async_load()) is not None:
-            await _store(hass, to).async_save(stored)
-            await store.async_remove()
-
-    @staticmethod
     async def forget(hass: HomeAssistant, port_id: str) -> None:
         """Remember a P1 port no longer."""
         await _store(hass, port_id).async_remove()

@@ -158,8 +158,9 @@ async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
             rename(registry, old, after.unique_id(description, slot))
     if roster.presumed:
         roster.settle()
-        await p1_port.remember()
-    await Roster.move(hass, port_id, entry.entry_id)
+    roster.port_id = entry.entry_id
+    await p1_port.remember()
+    await Roster.forget(hass, port_id)
     leave_out(hass, port_id, p1_port.reader.connection.name, entry)
 
 
