@@ -33,7 +33,7 @@ from .entity import EntryIdentity
 from .migration import migrated
 from .models import Cause, Contents
 from .port import YAML_PORTS, DsmrConfigEntry, P1Port, connection_of
-from .prefixes import YAML_UNIQUE_IDS, settle
+from .prefixes import YAML_UNIQUE_IDS, share_names
 from .probe import PROBED
 from .roster import Roster
 from .takeover import forget_issues, is_left_out, push_out, take_over
@@ -44,7 +44,7 @@ CONFIG_SCHEMA = cv.platform_only_config_schema(DOMAIN)
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Set up the action that reads configuration.yaml again, and take it when it must be."""
-    await settle(hass, config)
+    await share_names(hass, config)
     reloading = asyncio.Lock()
 
     async def reload(call: ServiceCall) -> None:
@@ -59,7 +59,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
             for platform in async_get_platforms(hass, DOMAIN):
                 if platform.config_entry is None:
                     await platform.async_reset()
-            await settle(hass, written)
+            await share_names(hass, written)
             await async_reload_integration_platforms(hass, DOMAIN, PLATFORMS)
             forget_issues(hass)
 

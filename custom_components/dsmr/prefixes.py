@@ -32,7 +32,7 @@ def url_of(config: ConfigType) -> str:
     return socket_url(host, port) if host else port
 
 
-async def settle(hass: HomeAssistant, config: ConfigType) -> None:
+async def share_names(hass: HomeAssistant, config: ConfigType) -> None:
     """Settle which of several meters with one name has it alone, before any of them is set up.
 
     That is the one that had it; which of them is set up first changes from start to start.

@@ -212,7 +212,7 @@ class Roster:
             else:
                 self.slots.append(Slot(meter.type, len(alike) + 1, meter.identity, set()))
 
-    def settle(self) -> bool:
+    def forget_unheard(self) -> bool:
         """Forget what this meter does not send, now that it has been heard.
 
         Returns:

@@ -163,13 +163,13 @@ class Sensors:
         # Now there is the device that they are named after.
         self._add_entities(port_sensors(self._p1_port, self._identity))
         self._dsmr.listen_contents(self._contents_changed)
-        self._p1_port.start(settling=self._settle(), remembering=self._remember())
+        self._p1_port.start(forgetting=self._forget_unheard(), remembering=self._remember())
 
-    async def _settle(self) -> None:
+    async def _forget_unheard(self) -> None:
         """Take away what was presumed of the meter; what it has sent once stays until a start."""
         await self._heard.wait()
         await asyncio.sleep(LEARNING)
-        if self._roster.settle():
+        if self._roster.forget_unheard():
             self._take_away()
         self._p1_port.reader.learnt.set()
 

@@ -157,7 +157,7 @@ async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
             _keep_looks(registry, entity_id, description.suggested_display_precision)
             rename(registry, old, after.unique_id(description, slot))
     if roster.presumed:
-        roster.settle()
+        roster.forget_unheard()
     roster.port_id = entry.entry_id
     await p1_port.remember()
     await Roster.forget(hass, port_id)
