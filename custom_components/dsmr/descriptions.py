@@ -29,7 +29,7 @@ from homeassistant.const import (
 )
 from homeassistant.util import slugify
 
-from .models import MBusType
+from .models import COOLING, MBusType
 from .obis import (
     AVERAGE_PEAK,
     FLOW,
@@ -170,7 +170,6 @@ _HEAT: Final = _COUNTED | {
 
 _WATER: Final = (MBusType.WATER, MBusType.WARM_WATER)
 _HEATING: Final = (MBusType.HEAT, MBusType.HEAT_FLOW)
-_COOLING: Final = (MBusType.COOLING_RETURN, MBusType.COOLING_FLOW, MBusType.HEAT_COOLING)
 
 
 def _row(key: str, obis: str, yaml_name: str, **rest: Any) -> DSMRSensorDescription:
@@ -347,7 +346,7 @@ SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
     _of_mbus(_WATER, "water_flow", "Water flow", **_FLOW,
              suggested_unit_of_measurement=UnitOfVolumeFlowRate.LITERS_PER_MINUTE),
     _of_mbus(_HEATING, "heat_reading", "Heat consumption", **_HEAT),
-    _of_mbus(_COOLING, "cooling_reading", "Cooling consumption", **_HEAT),
+    _of_mbus(COOLING, "cooling_reading", "Cooling consumption", **_HEAT),
     _of_mbus((MBusType.ELECTRICITY,), "slave_electricity_reading", "Second meter consumption",
              **_ENERGY, obis=MBUS_READING),
     _of_mbus((MBusType.GAS,), "gas_reading_time", "Gas reading time", obis=MBUS_READING, **_TIME,
@@ -356,7 +355,7 @@ SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
              **_HIDDEN),
     _of_mbus(_HEATING, "heat_reading_time", "Heat reading time", obis=MBUS_READING, **_TIME,
              **_HIDDEN),
-    _of_mbus(_COOLING, "cooling_reading_time", "Cooling reading time", obis=MBUS_READING, **_TIME,
+    _of_mbus(COOLING, "cooling_reading_time", "Cooling reading time", obis=MBUS_READING, **_TIME,
              **_HIDDEN, translation_key="heat_reading_time"),
     _of_mbus((MBusType.ELECTRICITY,), "slave_electricity_reading_time",
              "Second meter reading time", obis=MBUS_READING, **_TIME, **_HIDDEN,
@@ -367,7 +366,7 @@ SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
              **_DIAGNOSTIC),
     _of_mbus(_HEATING, "heat_valve_position", "Heat valve position", obis="24.4.0", **_VALVE,
              **_DIAGNOSTIC),
-    _of_mbus(_COOLING, "cooling_valve_position", "Cooling valve position", obis="24.4.0",
+    _of_mbus(COOLING, "cooling_valve_position", "Cooling valve position", obis="24.4.0",
              **_VALVE, **_DIAGNOSTIC, translation_key="heat_valve_position"),
     _of_mbus((MBusType.ELECTRICITY,), "slave_electricity_switch_position",
              "Second meter switch position", obis="24.4.0", **_SWITCH, **_DIAGNOSTIC,

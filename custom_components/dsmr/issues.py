@@ -13,8 +13,6 @@ from .reader import Reader
 
 PATIENCE: Final = 300.0
 """Seconds without a telegram after which it will not pass by itself."""
-# What only a person can end.
-_AT_ONCE: Final = (Cause.HELD,)
 
 
 class PortIssue:
@@ -62,10 +60,10 @@ class PortIssue:
     def _lost(self, _: None) -> None:
         # As long as no telegrams come the port is opened again and again, and so lost.
         cause = self._reader.cause
-        if self._said in _AT_ONCE and cause not in _AT_ONCE:
+        if self._said is Cause.HELD and cause is not Cause.HELD:
             # A person has ended that; what there is now may pass by itself.
             self.end()
-        if cause is not None and (cause in _AT_ONCE or self._is_late):
+        if cause is not None and (cause is Cause.HELD or self._is_late):
             self._say(cause)
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._late)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from .lines import Line
-from .models import ELECTRICITY, MBusMeter, MBusType, Reading, ReadingKey, Telegram
+from .models import COOLING, ELECTRICITY, MBusMeter, MBusType, Reading, ReadingKey, Telegram
 from .obis import MBUS_IDENTIFIERS, MBUS_READING, MBUS_TYPE
 
 LONGEST_UNREAD: Final = timedelta(days=30)
@@ -15,7 +15,6 @@ LONGEST_UNREAD: Final = timedelta(days=30)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _MBUS_TYPES = frozenset(MBusType)
 # Those that come after all others, whatever their numbers: of heat and cold, heat comes first.
-_COLD = frozenset({MBusType.COOLING_RETURN, MBusType.COOLING_FLOW, MBusType.HEAT_COOLING})
 
 
 @dataclass(slots=True)
@@ -207,4 +206,4 @@ def _meter(channel: _Channel, taken: Container[str], *, is_shared: bool) -> MBus
 
 def _rank(type_: int) -> tuple[bool, int]:
     """Return what sorts the types of meters: who of two has the identifier that they share."""
-    return type_ in _COLD, type_
+    return type_ in COOLING, type_

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import IntEnum, StrEnum
 from math import inf
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 # By hand, because a URL that makes no sense must not give its secrets away either: what stands
@@ -84,6 +84,10 @@ class MBusType(IntEnum):
     COOLING_FLOW = 11
     HEAT_FLOW = 12
     HEAT_COOLING = 13
+
+
+COOLING: Final = (MBusType.COOLING_RETURN, MBusType.COOLING_FLOW, MBusType.HEAT_COOLING)
+"""What measures cold, or heat and cold."""
 
 
 @dataclass(frozen=True, slots=True)
