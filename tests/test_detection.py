@@ -15,7 +15,7 @@ from custom_components.dsmr.detection import _LINE, RULES, TURN, recognise
 from custom_components.dsmr.models import Cause, Connection, Keys
 from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.probe import LOSSES, ProbeError, probe
-from custom_components.dsmr.reader import DOUBT, SERVER_PATIENCE
+from custom_components.dsmr.reader import DOUBT, LONGEST_RETRY, SERVER_PATIENCE
 from custom_components.dsmr.versions import (
     OTHERS,
     SERIAL_9600_7E1,
@@ -612,9 +612,29 @@ async def test_at_the_next_start_the_sensors_stand_at_once(
     await state_of(hass, "sensor.power_tariff", "low")
 
 
+@pytest.mark.logs("No telegrams from")
+@pytest.mark.parametrize("version", [None, "5"])
+def test_an_adapter_that_takes_no_settings_is_not_asked_more_often_than_one_that_is_gone(
+    line: Line, version: str | None
+) -> None:
+    async def test() -> None:
+        line.fault = OSError(errno.EINVAL, "Invalid argument")
+        async with Reading(version, url=DEVICE):
+            await passed(60)
+            before = len(line.opened)
+            await passed(60)
+            # One after the other with little time between them, and then a pause.
+            assert (len(line.opened) - before) / 3 <= 60 / LONGEST_RETRY
+
+    run(test())
+
+
 @pytest.mark.logs(r"What .storage/dsmr.yaml says can't be read, and is learnt again: KeyError")
 async def test_a_version_that_is_remembered_and_not_known_any_more_is_found_anew(
-    hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
+    hass: HomeAssistant,
+    gateway: Gateway,
+    hass_storage: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     hass_storage["dsmr.yaml"] = remembered("9", ["1.7.0", "96.14.0"], [])
     await set_up(hass, at(gateway))
@@ -622,6 +642,7 @@ async def test_a_version_that_is_remembered_and_not_known_any_more_is_found_anew
     gateway.send(AM550)
     await until(lambda: hass.states.get("sensor.power_tariff") is not None)
     assert hass_storage["dsmr.yaml"]["data"]["version"] == "5"
+    assert caplog.text.count("WARNING  custom_components.dsmr") == 1
 
 
 @pytest.mark.logs("No telegrams from")

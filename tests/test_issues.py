@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from socket import EAI_NONAME, gaierror
 from typing import Any
 from unittest.mock import Mock
 
@@ -247,8 +248,8 @@ async def test_two_entries_at_one_gateway_do_not_take_turns(
 
 
 async def test_two_ports_of_one_esphome_are_two_lines(hass: HomeAssistant) -> None:
-    lines = [await line_of(hass, f"esphome://meter.home/?port_name={name}") for name in ("a", "b")]
-    assert lines[0] != lines[1]
+    ports = ("port_name=a", "port_name=b", "port_serial_number=A1", "port_serial_number=B2")
+    assert len({await line_of(hass, f"esphome://meter.home/?{port}") for port in ports}) == 4
 
 
 @pytest.mark.logs("No telegrams from socket://meter.home.* has the port")
@@ -274,6 +275,31 @@ async def test_a_line_that_was_opened_while_the_first_one_looks_for_its_host_sta
     async with gateway.sending(AM550):
         await until(lambda: second.runtime_data.dsmr.telegram is not None)
     assert gateway.connections == 1
+
+
+@pytest.mark.logs("No telegrams from socket://old.home")
+async def test_a_gateway_whose_name_nobody_knows_any_more_keeps_no_address(
+    hass: HomeAssistant, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, names = hass.loop.getaddrinfo, {"old.home"}
+
+    async def look_up(host: str, port: int, **rest: Any) -> list[Any]:
+        if host.endswith(".home") and host not in names:
+            raise gaierror(EAI_NONAME, "Name or service not known")
+        return await ask("127.0.0.1", port, **rest)
+
+    monkeypatch.setattr(hass.loop, "getaddrinfo", look_up)
+    old = entry_for("5", AM550, port=f"socket://old.home:{gateway.port}")
+    await set_up_entry(hass, old)
+    await gateway.connected()
+    names.clear()
+    gateway.drop()
+    await until(lambda: old.runtime_data.reader.cause is Cause.UNREACHABLE)
+    # It was replaced by another one, at the same address.
+    new = entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id="77")
+    await set_up_entry(hass, new)
+    async with gateway.sending(AM550):
+        await until(lambda: new.runtime_data.dsmr.telegram is not None)
 
 
 @pytest.mark.logs("No telegrams from .*socket://.* has the port")

@@ -1377,6 +1377,12 @@ def test_why_a_gateway_does_not_answer_is_told_of_the_address_where_it_is(
             async with Reading(url=house.URL) as reading:
                 await passed(0.1)
                 assert reading.reader.cause is Cause.REFUSED
+        # The server listens at one of its addresses, where it has another client.
+        lost = ConnectionResetError(errno.ECONNRESET, "hung up")
+        house.faults = {"v6": refused, "here": lost, "elsewhere": mute}
+        async with Reading(url=house.URL) as reading:
+            await passed(0.1)
+            assert reading.reader.cause is Cause.LOST
 
     run(test())
 

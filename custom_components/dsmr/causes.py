@@ -25,6 +25,7 @@ _CAUSES: Final = {
     errno.ECONNABORTED: Cause.LOST,
     errno.EPIPE: Cause.LOST,
 }
+_LITTLE: Final = {Cause.REFUSED: 1, Cause.UNREACHABLE: 2, Cause.FAILED: 2}
 WORDS: Final = {
     Cause.UNKNOWN_SCHEME: "there is no such kind of port",
     Cause.NO_SUCH_PORT: "there is no such port",
@@ -46,10 +47,14 @@ WORDS: Final = {
 }
 
 
-def says_little(error: BaseException) -> bool:
-    """Return whether an error at one address of a host only says that it is none, or mute."""
-    little = (Cause.UNREACHABLE, Cause.FAILED)
-    return isinstance(error, OSError) and cause_of(error, is_open=False) in little
+def how_little(error: BaseException) -> int:
+    """Return how little an error at one address of a host says, among those at the others.
+
+    From most to least: of one where a server answers, of one where none is, and of one that is mute
+    or can't be called.
+    """
+    # A library's own error is about what was answered.
+    return _LITTLE.get(cause_of(error, is_open=False), 0) if isinstance(error, OSError) else 0
 
 
 def cause_of(error: Exception, *, is_open: bool) -> Cause:

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_PROTOCOL
@@ -69,7 +69,9 @@ async def line_of(hass: HomeAssistant, url: str) -> str:
         # Behind a TCP port is one line, whichever protocol it is spoken to in.
         return parts.netloc.rpartition("@")[2].lower()
     if parts.scheme == ESPHOME:
-        name, *_ = parse_qs(parts.query).get("port_name", [unquote(parts.path.strip("/"))])
+        # A port is known by its name, or by what is plugged in there.
+        known = {name: value for name, value in parse_qsl(parts.query) if name.startswith("port_")}
+        name = known.get("port_name") or unquote(parts.path.strip("/")) or sorted(known.items())
         return f"{ESPHOME} {parts.hostname} {parts.port or _ESPHOME_PORT} {name}"
     if parts.scheme:
         return url

@@ -20,7 +20,7 @@ from serialx import (
 
 from . import esphome, rfc2217
 from .addresses import SERVED, addressed, keep_asking, scheme_of
-from .causes import WORDS, cause_of, says_little
+from .causes import WORDS, cause_of, how_little
 from .const import LOGGER
 from .detection import Search
 from .line import printable
@@ -208,10 +208,8 @@ class Reader:
         loop = asyncio.get_running_loop()
         telegrams = self.counters.telegrams
         try:
-            await self._read()
+            await self._read_in_turn()
         except self._failures as error:
-            if self._turns(error):
-                return True
             self._lost(self._cause_of(error), error)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -232,6 +230,16 @@ class Reader:
             is_short = loop.time() - self._opened_at < STEADY_AFTER
             self._short = self._short + 1 if is_short else 0
         return came and not self._is_unsteady
+
+    async def _read_in_turn(self) -> None:
+        """Read with the settings that the line has, or with one after the other."""
+        while True:
+            try:
+                await self._read()
+            except self._failures as error:
+                if not self._turns(error):
+                    raise
+            await asyncio.sleep(FIRST_RETRY)
 
     async def found(self) -> Version:
         """Wait until the version has turned out to be another one, and return it."""
@@ -269,7 +277,12 @@ class Reader:
 
     async def _open(self, open_ports: AsyncExitStack) -> _Protocol:
         """Open the port, at the address of its host that answers first."""
-        addresses = await addressed(self.connection.url)
+        try:
+            addresses = await addressed(self.connection.url)
+        except OSError:
+            # What its name stood for may be another's now.
+            self.urls = {self.connection.url}
+            raise
         self.urls = {self.connection.url, *addresses}
         self.holder = await self.held_by(self.urls)
         if self.holder:
@@ -282,7 +295,7 @@ class Reader:
         protocol: _Protocol | None
         protocol, _, failures = await staggered_race(ways, HEAD_START)
         if protocol is None:
-            raise min(filter(None, failures), key=says_little)
+            raise min(filter(None, failures), key=how_little)
         return protocol
 
     def _leave_line(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
+from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN, LOGGER
 from .derivation import derivable
@@ -26,6 +27,7 @@ MOST_UNKNOWN: Final = 30
 """Lines without a row that one meter may have. No known meter has any; but where there is no
 checksum, damage makes one now and then, each time another."""
 
+_UNREADABLE: Final[HassKey[set[str]]] = HassKey(f"{DOMAIN}_unreadable")
 _SHOWN: Final = frozenset(row.obis for row in SENSORS)
 _KINDS: Final = {type_: row.mbus for row in SENSORS for type_ in row.mbus}
 
@@ -123,12 +125,12 @@ class Roster:
             stored = await _store(hass, port_id).async_load()
             return cls._of(port_id, stored) if stored else None
         except Exception as error:
-            LOGGER.warning(
-                "What .storage/%s.%s says can't be read, and is learnt again: %r",
-                DOMAIN,
-                port_id,
-                error,
-            )
+            # It is read several times at a start.
+            told = hass.data.setdefault(_UNREADABLE, set())
+            if port_id not in told:
+                told.add(port_id)
+                file = f".storage/{DOMAIN}.{port_id}"
+                LOGGER.warning("What %s says can't be read, and is learnt again: %r", file, error)
             return None
 
     @classmethod
