@@ -14,6 +14,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddEntitiesCallback
 from homeassistant.helpers.storage import Store
 from homeassistant.helpers.typing import ConfigType
+from homeassistant.util import slugify
 from homeassistant.util.async_ import get_scheduled_timer_handles
 import pytest
 
@@ -26,6 +27,7 @@ from .parts import (
     Gateway,
     SerialLine,
     edited,
+    remembered,
     set_up,
     state_of,
     telegram_of,
@@ -226,7 +228,7 @@ async def test_a_second_meter_without_a_name_never_takes_what_the_first_one_has(
     assert "yaml" not in prefixes_by_url(hass).values()
 
 
-@pytest.mark.logs("No telegrams from .*: configuration.yaml has the port")
+@pytest.mark.logs("A meter is in configuration.yaml twice, and left out the second time")
 async def test_a_meter_whose_lines_were_in_the_file_twice_keeps_its_entities(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:
@@ -235,29 +237,41 @@ async def test_a_meter_whose_lines_were_in_the_file_twice_keeps_its_entities(
         await state_of(hass, POWER, "0.461")
         await hass.data[YAML_PORTS]["yaml"].remember()
         await reload(hass, at(gateway), at(gateway))
-        assert len(hass.data[YAML_PORTS]) == 2
-        await until(lambda: any(p.reader.cause for p in hass.data[YAML_PORTS].values()))
+        await state_of(hass, POWER, "0.461")
         await reload(hass, at(gateway))
         await state_of(hass, POWER, "0.461")
     assert hass.data[YAML_PORTS].keys() == {"yaml"}
 
 
-@pytest.mark.logs("No telegrams from .*: configuration.yaml has the port")
+@pytest.mark.logs("A meter is in configuration.yaml twice, and left out the second time")
 async def test_a_meter_whose_lines_were_in_the_file_twice_at_once_keeps_its_entities(
     hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
 ) -> None:
     # No minute of telegrams has come, and so nothing is remembered of it.
     await set_up(hass, at(gateway), at(gateway))
-    await until(lambda: any(p.reader.cause for p in hass.data[YAML_PORTS].values()))
     await reload(hass, at(gateway))
     assert hass.data[YAML_PORTS].keys() == {"yaml"}
     # They were to be those of another meter.
     await reload(hass, at(gateway), at(gateway))
-    await until(lambda: any(p.reader.cause for p in hass.data[YAML_PORTS].values()))
     await reload(hass, at(gateway), at(second_gateway))
     assert prefixes_by_url(hass)[f"socket://127.0.0.1:{gateway.port}"] == "yaml"
     async with gateway.sending(AM550):
         await state_of(hass, POWER, "0.461")
+
+
+async def test_a_meter_that_its_port_made_known_once_too_keeps_its_name(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    hass_storage: dict[str, Any],
+    entity_registry: er.EntityRegistry,
+) -> None:
+    by_port = slugify(f"yaml socket://127.0.0.1:{gateway.port}_connection")
+    entity_registry.async_get_or_create("sensor", "dsmr", by_port)
+    stored = remembered("5", ["1.7.0"], [])
+    stored["data"]["port"] = f"socket://127.0.0.1:{gateway.port}"
+    hass_storage["dsmr.yaml"] = stored
+    await set_up(hass, at(gateway))
+    assert hass.data[YAML_PORTS].keys() == {"yaml"}
 
 
 async def test_a_meter_whose_version_is_found_out_keeps_its_entities_beside_a_second_one(

@@ -1,7 +1,6 @@
 """What begins the unique ids of a meter in configuration.yaml?"""
 
 from collections import defaultdict
-from collections.abc import Container
 from typing import Final
 
 from homeassistant import config as conf_util
@@ -29,7 +28,9 @@ def url_of(config: ConfigType) -> str:
     """Return the port of a meter, of what is written of it, also where that is not checked yet."""
     host = str(config.get(CONF_HOST, "")).strip()
     port = str(config.get(CONF_PORT, DEFAULT_TCP_PORT if host else DEFAULT_PORT)).strip()
-    return socket_url(host, port) if host else port
+    if not host:
+        return port
+    return socket_url(host, str(int(port)) if port.isdecimal() else port)
 
 
 async def share_names(hass: HomeAssistant, config: ConfigType) -> None:
@@ -48,7 +49,8 @@ async def share_names(hass: HomeAssistant, config: ConfigType) -> None:
             port, by_name, by_port = _candidates(written)
             if by_name not in before:
                 before[by_name] = await Roster.port_of(hass, by_name)
-            if not _is_known(hass, by_port):
+            # Lines that were in the file twice for a while made it known by its port too.
+            if before[by_name] == port or not _is_known(hass, by_port):
                 ports[by_name].append(port)
     owners = hass.data[_OWNERS] = {}
     for by_name, among in ports.items():
@@ -56,7 +58,7 @@ async def share_names(hass: HomeAssistant, config: ConfigType) -> None:
         owners[by_name] = had_it if had_it in among else among[0]
 
 
-def prefix_of(hass: HomeAssistant, taken: Container[str], config: ConfigType) -> str:
+def prefix_of(hass: HomeAssistant, config: ConfigType) -> str:
     """Return what begins the unique ids of a meter.
 
     Where it was given nothing it is there before the first telegram, and stays when the cable moves
@@ -65,16 +67,12 @@ def prefix_of(hass: HomeAssistant, taken: Container[str], config: ConfigType) ->
 
     Args:
         hass: where the meter is.
-        taken: what others begin with.
         config: what is written of the meter.
     """
     if unique_id := config.get(CONF_UNIQUE_ID):
         return str(unique_id)
     port, by_name, by_port = _candidates(config)
-    if hass.data[_OWNERS].get(by_name) != port:
-        return by_port
-    # Lines that are in the file twice are one meter, which is not to be known by its port.
-    return f"{by_port}_copy" if by_name in taken else by_name
+    return by_name if hass.data[_OWNERS].get(by_name) == port else by_port
 
 
 def _candidates(config: ConfigType) -> tuple[str, str, str]:

@@ -55,21 +55,15 @@ async def async_setup_platform(
     discovery_info: DiscoveryInfoType | None = None,
 ) -> None:
     """Set up the sensors of one `- platform: dsmr` of configuration.yaml."""
-    keys = None
-    if CONF_ENCRYPTION_KEY in config:
-        keys = Keys(config[CONF_ENCRYPTION_KEY], config.get(CONF_AUTHENTICATION_KEY))
-    connection = Connection(
-        url_of(config),
-        longest_retry=config[CONF_RECONNECT_INTERVAL],
-        keys=keys,
-        detects=config[CONF_DSMR_VERSION] == AUTO,
-        title="configuration.yaml" + (f" ({config[CONF_NAME]})" if config[CONF_NAME] else ""),
-    )
+    connection = _connection_of(config)
     taken = hass.data.setdefault(YAML_UNIQUE_IDS, set())
-    prefix = prefix_of(hass, taken, config)
+    prefix = prefix_of(hass, config)
     if prefix in taken:
         LOGGER.error(
-            "Two meters in configuration.yaml have the unique_id %r: one is left out", prefix
+            "A meter is in configuration.yaml twice, and left out the second time: delete it, or"
+            " give it another name, unique_id or port (%s, %s)",
+            connection.name,
+            prefix,
         )
         return
     # Before anything is waited for: other meters are set up at the same time.
@@ -100,6 +94,20 @@ async def async_setup_platform(
         begin()
     if connection.detects:
         p1_port.start(following=_follow(hass, p1_port, prefix, begin))
+
+
+def _connection_of(config: ConfigType) -> Connection:
+    """Return how a meter is reached, of what is written of it."""
+    keys = None
+    if CONF_ENCRYPTION_KEY in config:
+        keys = Keys(config[CONF_ENCRYPTION_KEY], config.get(CONF_AUTHENTICATION_KEY))
+    return Connection(
+        url_of(config),
+        longest_retry=config[CONF_RECONNECT_INTERVAL],
+        keys=keys,
+        detects=config[CONF_DSMR_VERSION] == AUTO,
+        title="configuration.yaml" + (f" ({config[CONF_NAME]})" if config[CONF_NAME] else ""),
+    )
 
 
 async def _follow(
