@@ -32,6 +32,13 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Line:
     return line
 
 
+def _wrapped(error: Exception) -> Exception:
+    """Return an error as a library makes it of another one's, and that of the system's."""
+    between, outer = Exception("an API error"), ConnectionError("no connection")
+    between.__cause__, outer.__cause__ = error, between
+    return outer
+
+
 @pytest.mark.parametrize(
     ("fault", "cause", "words"),
     [
@@ -47,6 +54,7 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Line:
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), Cause.LOST, "connection was lost"),
         (TimeoutError(), Cause.UNREACHABLE, "can't be reached"),
         (ConnectionError("API connection closed"), Cause.UNREACHABLE, "can't be reached"),
+        (_wrapped(ConnectionRefusedError(errno.ECONNREFUSED, "no")), Cause.REFUSED, "refuses"),
         (ConfigEntryNotReady("ESPHome has not loaded yet"), Cause.NOT_READY, "not there yet"),
         (UnknownUriScheme("No handler"), Cause.UNKNOWN_SCHEME, "no such kind of port"),
         (SerialException("unsupported"), Cause.FAILED, "can't be opened"),

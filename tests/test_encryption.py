@@ -19,7 +19,7 @@ from custom_components.dsmr.models import Cause, Connection, Keys
 from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.probe import ProbeError, probe
 from custom_components.dsmr.stream import REFUSED
-from custom_components.dsmr.versions import VERSIONS
+from custom_components.dsmr.versions import SERIAL_115200_8N1, VERSIONS
 
 from .clock import passed, run
 from .line import Line, Reading, nobody
@@ -269,6 +269,25 @@ def test_an_encrypted_telegram_is_a_telegram_like_any_other(line: Line) -> None:
             for frame in FRAMES:
                 line.send(frame)
             assert len(reading.telegrams()) == len(FRAMES)
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from")
+def test_that_a_meter_encrypts_is_told_though_the_line_is_set_for_another_version_again(
+    line: Line,
+) -> None:
+    async def test() -> None:
+        async with Reading("2.2", url="/dev/ttyUSB0") as reading:
+            told = []
+            for _ in range(60):
+                await passed(10)
+                # At another speed than the meter's nothing but noise comes.
+                is_right = line.settings == SERIAL_115200_8N1
+                line.send(FRAMES[0] if is_right else b"\x80\xf8\xfe\x1c")
+                told.append(reading.cause())
+            assert Cause.NO_TELEGRAM in told
+            assert set(told[-30:]) == {Cause.NO_KEY}
 
     run(test())
 

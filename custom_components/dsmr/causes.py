@@ -68,7 +68,11 @@ def cause_of(error: Exception, *, is_open: bool) -> Cause:
         return Cause.UNKNOWN_SCHEME
     if isinstance(error, gaierror):
         return Cause.UNREACHABLE
-    cause = _CAUSES.get(getattr(error, "errno", None) or 0)
+    # A library may have wrapped what the system said.
+    said: BaseException | None = error
+    while said is not None and not getattr(said, "errno", None):
+        said = said.__cause__
+    cause = _CAUSES.get(getattr(said, "errno", 0))
     if cause is not None:
         return cause
     if is_open:

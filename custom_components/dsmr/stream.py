@@ -50,6 +50,7 @@ class Stream:
             one of `version`.
         fruitless: what else has come.
         looks_like: the version as which the telegrams pass that come, where it is another one.
+        looks_sealed: whether they are encrypted, and there is no key.
         heard: the last telegrams, decrypted, whether they passed or not, each with when it came in
             seconds of the event loop's clock.
     """
@@ -74,6 +75,7 @@ class Stream:
         self.recognises = False
         self.fruitless = Fruitless()
         self.looks_like: Version | None = None
+        self.looks_sealed = False
         self.heard: deque[tuple[float, bytes]] = deque(maxlen=HEARD)
         self._connection = connection
         self._decoder = decoder
@@ -124,7 +126,8 @@ class Stream:
         """
         if self.is_refused and not is_quiet:
             return Cause.WRONG_KEY
-        if self.fruitless.sealed:
+        # It may have turned out with other settings than those that the line has again.
+        if self.looks_sealed and self.fruitless.bytes:
             return Cause.NO_KEY
         if self.looks_like is not None and self.fruitless.bytes:
             return Cause.WRONG_VERSION
@@ -135,7 +138,7 @@ class Stream:
     def _opened(self, frame: bytes) -> Iterator[bytes]:
         """Yield the telegram in an encrypted frame."""
         if self._decryption is None:
-            self.fruitless.sealed = True
+            self.fruitless.sealed = self.looks_sealed = True
             return
         try:
             text = self._decryption.decrypt(frame)
@@ -182,7 +185,7 @@ class Stream:
             self.version, self._decoder = version, decoder
             self._decryption = self._decryption_as_of(version)
         self._counters.telegrams += 1
-        self.looks_like = None
+        self.looks_like, self.looks_sealed = None, False
         self.fruitless = Fruitless()
         self._refused = 0
         self._passed(telegram, now)
@@ -192,3 +195,4 @@ class Stream:
         version = recognise(frame, encrypted=encrypted)
         other = version is not self.version and self._decoder.of(version).passes(frame)
         self.looks_like = version if other else None
+        self.looks_sealed = self.looks_sealed and not other
