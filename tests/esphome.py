@@ -21,6 +21,8 @@ from homeassistant.core import HomeAssistant
 from noise.connection import NoiseConnection
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.dsmr.models import Cause
+
 from .parts import Gateway, until
 
 # The messages are made at run time.
@@ -40,7 +42,10 @@ class ESPHome(Gateway):
         guests: how many are connected.
         asked: the messages that came, by kind.
         ignores: which messages it does not answer.
+        cause_when_off: why it can't be read while nobody listens there.
     """
+
+    cause_when_off = Cause.REFUSED
 
     def __init__(self, name: str = "p1", key: str = "") -> None:
         super().__init__()
@@ -157,6 +162,9 @@ class SharedESPHome(ESPHome):
     Attributes:
         client: the connection.
     """
+
+    # What is asked is the connection that Home Assistant has.
+    cause_when_off = Cause.UNREACHABLE
 
     def __init__(self, hass: HomeAssistant) -> None:
         super().__init__()

@@ -86,7 +86,7 @@ async def test_an_esphome_that_was_killed_mid_telegram_is_read_again(
     await proxy.close()
     await state_of(hass, TARIFF, "unavailable")
     reader = hass.data[YAML_PORTS]["yaml"].reader
-    await until(lambda: reader.cause is Cause.UNREACHABLE)
+    await until(lambda: reader.cause is proxy.cause_when_off)
     await proxy.open()
     async with asyncio.timeout(PROMISE):
         await is_shown(hass, proxy)
@@ -140,7 +140,7 @@ async def test_an_esphome_that_hangs_is_left_at_once(
         await until(lambda: proxy.is_left)
 
 
-@pytest.mark.logs(LOST + r".*\(the host can't be reached\)")
+@pytest.mark.logs(LOST + r".*\(the host (refuses the connection|can't be reached)\)")
 @pytest.mark.logs(BACK)
 async def test_an_esphome_that_is_off_is_read_when_it_is_on(
     hass: HomeAssistant, proxy: ESPHome
@@ -148,7 +148,7 @@ async def test_an_esphome_that_is_off_is_read_when_it_is_on(
     await proxy.close()
     await set_up(hass, {"port": proxy.url, "dsmr_version": 5})
     reader = hass.data[YAML_PORTS]["yaml"].reader
-    await until(lambda: reader.cause is Cause.UNREACHABLE)
+    await until(lambda: reader.cause is proxy.cause_when_off)
     await proxy.open()
     await is_shown(hass, proxy)
     await hass.data[YAML_PORTS]["yaml"].stop()
