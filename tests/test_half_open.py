@@ -137,6 +137,14 @@ async def read(hass: HomeAssistant) -> None:
     await back(hass)
 
 
+async def read_by_esphome(hass: HomeAssistant, elsewhere: Elsewhere) -> ESPHome:
+    """Have an ESPHome at the meter, and open it."""
+    proxy = ESPHome()
+    await proxy.open(elsewhere.listen(6053))
+    await set_up(hass, {"port": f"esphome://{THEIRS}/?port_name=p1", "dsmr_version": 5})
+    return proxy
+
+
 async def back(hass: HomeAssistant) -> None:
     """Wait until a value is shown."""
     await state_of(hass, "sensor.power_tariff", "low", "normal")
@@ -175,9 +183,7 @@ async def test_a_gateway_that_was_without_power_is_read_long_before_it_would_be_
 async def test_an_esphome_behind_a_dropped_route_is_left_and_read_when_that_returns(
     hass: HomeAssistant, elsewhere: Elsewhere
 ) -> None:
-    proxy = ESPHome()
-    await proxy.open(elsewhere.listen(6053))
-    await set_up(hass, {"port": f"esphome://{THEIRS}/?port_name=p1", "dsmr_version": 5})
+    proxy = await read_by_esphome(hass, elsewhere)
     async with proxy.sending(telegram_of("iskra-am550")):
         await back(hass)
         elsewhere.cut()
@@ -194,9 +200,7 @@ async def test_an_esphome_that_was_without_power_is_read_long_before_it_would_be
     hass: HomeAssistant, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("custom_components.dsmr.pauses.SHORTEST_SILENCE", 3600.0)
-    proxy = ESPHome()
-    await proxy.open(elsewhere.listen(6053))
-    await set_up(hass, {"port": f"esphome://{THEIRS}/?port_name=p1", "dsmr_version": 5})
+    proxy = await read_by_esphome(hass, elsewhere)
     async with proxy.sending(telegram_of("iskra-am550")):
         await back(hass)
     elsewhere.cut()

@@ -17,19 +17,22 @@ async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
     """Return the dialog of the one issue that can be fixed here."""
-    return ImportFlow(str((data or {}).get("port_id")))
+    said = data or {}
+    return ImportFlow(str(said.get("port_id")), str(said.get("name", "")))
 
 
 class ImportFlow(RepairsFlow):
     """Makes an entry of a meter of configuration.yaml, when a person says so."""
 
-    def __init__(self, port_id: str) -> None:
+    def __init__(self, port_id: str, name: str) -> None:
         """Make the dialog.
 
         Args:
             port_id: what the port of configuration.yaml is known by.
+            name: what the meter is called there, or "".
         """
         self._port_id = port_id
+        self._name = name
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         """Ask. What can be fixed has no button of Home Assistant's to ignore it."""
@@ -40,7 +43,7 @@ class ImportFlow(RepairsFlow):
     ) -> RepairsFlowResult:
         """Make the entry."""
         p1_port = self.hass.data.get(YAML_PORTS, {}).get(self._port_id)
-        entry: dict[str, Any] | None = as_entry(self.hass, p1_port) if p1_port else None
+        entry: dict[str, Any] | None = as_entry(p1_port, self._name) if p1_port else None
         if entry is None:
             return self.async_abort(reason="no_telegram")
         result = await self.hass.config_entries.flow.async_init(

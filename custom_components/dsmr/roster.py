@@ -19,7 +19,7 @@ from .descriptions import (
 )
 from .models import CHANNEL, ELECTRICITY, Contents, MBusMeter, MBusType
 from .obis import FLOW, MBUS_READING, MBUS_READINGS
-from .versions import VERSIONS, SerialSettings, Version
+from .versions import OTHERS, VERSIONS, SerialSettings, Version
 
 STORAGE_VERSION: Final = 1
 
@@ -84,20 +84,21 @@ class Roster:
 
     @classmethod
     async def load(
-        cls, hass: HomeAssistant, port_id: str, version: Version, *, presume: bool = True
+        cls, hass: HomeAssistant, port_id: str, version: Version | None, *, presume: bool = True
     ) -> Roster:
         """Return what was remembered of a P1 port, or what its version may send.
 
         Args:
             hass: where it is stored.
             port_id: what begins the unique ids of the port's entities, or its entry's id.
-            version: the kind of meter.
+            version: the kind of meter; None for the one that was remembered, or else `OTHERS`.
             presume: whether all that the version may send is presumed until telegrams have come;
                 otherwise nothing is.
         """
         remembered = await cls._remembered(hass, port_id)
-        if remembered is not None and remembered.version is version:
+        if remembered is not None and version in (None, remembered.version):
             return remembered
+        version = version or OTHERS
         if not presume:
             return cls(port_id, version, set(), [], version.serial)
         lines = set(version.electricity)
@@ -105,12 +106,6 @@ class Roster:
         slots = [Slot(MBusType.GAS, 1, "", {MBUS_READING, FLOW})] if gas else []
         lines |= derivable(lines)
         return cls(port_id, version, lines, slots, version.serial, presumed=True)
-
-    @staticmethod
-    async def version_of(hass: HomeAssistant, port_id: str) -> Version | None:
-        """Return the version that a P1 port had when it was last remembered, or None."""
-        remembered = await Roster._remembered(hass, port_id)
-        return remembered.version if remembered else None
 
     @staticmethod
     async def port_of(hass: HomeAssistant, port_id: str) -> str | None:

@@ -71,17 +71,14 @@ async def async_setup_platform(
     if entry := await entry_at(hass, connection.url):
         leave_out(hass, prefix, connection.name, entry)
         return
-    if connection.detects:
-        version = await Roster.version_of(hass, prefix) or OTHERS
-    else:
-        version = VERSIONS[config[CONF_DSMR_VERSION]]
+    version = None if connection.detects else VERSIONS[config[CONF_DSMR_VERSION]]
     roster = await Roster.load(hass, prefix, version)
     if hass.data.get(YAML_UNIQUE_IDS) is not taken:
         # Meanwhile the file was read again, and each of its meters is set up anew.
         return
     p1_port = P1Port(hass, connection, config[CONF_TIME_BETWEEN_UPDATE], roster)
     hass.data.setdefault(YAML_PORTS, {})[prefix] = p1_port
-    suggest(hass, p1_port)
+    suggest(hass, p1_port, config[CONF_NAME])
 
     def begin() -> None:
         version = p1_port.reader.version
@@ -90,7 +87,7 @@ async def async_setup_platform(
         )
         Sensors(hass, p1_port, identity, async_add_entities).begin()
 
-    if version is not OTHERS:
+    if roster.version is not OTHERS:
         begin()
     if connection.detects:
         p1_port.start(following=_follow(hass, p1_port, prefix, begin))

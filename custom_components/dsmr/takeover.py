@@ -33,7 +33,7 @@ _LEFT_OUT: Final = "yaml_left_out"
 
 
 @callback
-def suggest(hass: HomeAssistant, p1_port: P1Port) -> None:
+def suggest(hass: HomeAssistant, p1_port: P1Port, name: str) -> None:
     """Offer to make an entry of a meter of configuration.yaml, once its first telegram is there."""
 
     @callback
@@ -42,7 +42,7 @@ def suggest(hass: HomeAssistant, p1_port: P1Port) -> None:
             hass,
             DOMAIN,
             f"{_SUGGESTION}_{p1_port.roster.port_id}",
-            data={"port_id": p1_port.roster.port_id},
+            data={"port_id": p1_port.roster.port_id, "name": name},
             is_fixable=True,
             severity=ir.IssueSeverity.WARNING,
             translation_key=_SUGGESTION,
@@ -104,27 +104,22 @@ def forget_issues(hass: HomeAssistant) -> None:
 
 
 @callback
-def as_entry(hass: HomeAssistant, p1_port: P1Port) -> dict[str, Any] | None:
-    """Return the entry that a port of configuration.yaml makes, or None while no telegram comes."""
+def as_entry(p1_port: P1Port, name: str) -> dict[str, Any] | None:
+    """Return the entry that a port of configuration.yaml makes, or None while no telegram comes.
+
+    Args:
+        p1_port: the port.
+        name: what the meter is called there, or "".
+    """
     reader, telegram = p1_port.reader, p1_port.dsmr.telegram
     if telegram is None:
         return None
     found = Found(reader.version, telegram, reader.serial)
     return {
-        "title": _name_of(hass, p1_port) or found.title,
+        "title": name or found.title,
         "data": found.entry_data(reader.connection),
         "options": {CONF_TIME_BETWEEN_UPDATE: p1_port.time_between_update},
     }
-
-
-@callback
-def _name_of(hass: HomeAssistant, p1_port: P1Port) -> str:
-    """Return the name that configuration.yaml gives a meter, or "": all of its sensors have it."""
-    unique_id = YamlIdentity(p1_port.reader.version, p1_port.roster.port_id, "").unique_id
-    registry = er.async_get(hass)
-    entity_id = registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, unique_id(CONNECTION, None))
-    said = registry.entities[entity_id].original_name if entity_id else None
-    return (said or "").removesuffix(CONNECTION.yaml_name).strip()
 
 
 async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
