@@ -440,6 +440,78 @@ async def test_a_sensor_that_can_not_be_shown_costs_the_others_nothing(
     assert "453030353430303132" not in caplog.text
 
 
+@pytest.mark.logs("Unexpected error in DSMRSensor._told of sensor.water_consumption: ")
+async def test_a_sensor_that_can_not_show_its_first_value_shows_its_next_one(
+    hass: HomeAssistant, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def value(sensor: DSMRSensor) -> Any:
+        if sensor._value in {872.0, 872.2}:
+            raise LookupError
+        return sensor._value
+
+    monkeypatch.setattr(DSMRSensor, "native_value", property(value))
+    await set_up(
+        hass,
+        {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "5B", "time_between_update": 0},
+    )
+    await gateway.connected()
+    # It is added with the telegram in which there is a water meter.
+    gateway.send(with_water("872.000"))
+    await state_of(hass, "sensor.water_consumption", "unknown")
+    gateway.send(with_water("872.100"))
+    await state_of(hass, "sensor.water_consumption", "872.1")
+    # Nor does it go on to show what is no longer so.
+    gateway.send(with_water("872.200"))
+    await state_of(hass, "sensor.water_consumption", "unknown")
+
+
+@pytest.mark.logs("Error adding entity sensor.water_consumption")
+@pytest.mark.logs("Unexpected error in DSMRSensor._told of sensor.water_consumption: ")
+@pytest.mark.logs("No telegrams from")
+@pytest.mark.logs("Telegrams come from")
+async def test_a_sensor_that_home_assistant_could_not_add_is_added_after_an_outage(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def value(sensor: DSMRSensor) -> Any:
+        if sensor.entity_id == "sensor.water_consumption":
+            raise LookupError
+        return sensor._value
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DSMRSensor, "native_value", property(value))
+        await set_up(
+            hass,
+            {
+                "host": "127.0.0.1",
+                "port": gateway.port,
+                "dsmr_version": "5B",
+                "time_between_update": 0,
+            },
+        )
+        await gateway.connected()
+        gateway.send(with_water("872.000"))
+        await state_of(hass, "sensor.gas_consumption", "764.815")
+        await hass.async_block_till_done()
+        assert hass.states.get("sensor.water_consumption") is None
+        gateway.send(edited(with_water("872.100"), o1_0_1_7_0="(01.000*kW)"))
+        await state_of(hass, "sensor.power_consumption", "1.0")
+        # It is not asked for a state that nobody takes.
+        assert hass.data[YAML_PORTS]["yaml"].reader.counters.errors == 1
+    gateway.drop()
+    await gateway.connected()
+    gateway.send(with_water("872.200"))
+    await state_of(hass, "sensor.water_consumption", "872.2")
+    assert caplog.text.count("Unexpected error") == 1
+
+
+def with_water(volume: str) -> bytes:
+    """Return a telegram with the reading of a water meter in m³."""
+    return edited(telegram_of("fluvius-water-gas"), o0_1_24_2_1=f"(261112070000W)({volume}*m3)")
+
+
 async def test_a_text_in_the_place_of_a_number_is_unknown(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:

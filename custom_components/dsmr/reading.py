@@ -85,28 +85,36 @@ class DSMRSensor(PortEntity, SensorEntity):
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
+        self.async_on_remove(self._stop_listening)
+        self._listen()
         self._is_added = True
-        self.follow()
 
     @override
     async def async_will_remove_from_hass(self) -> None:
         self._is_added = False
-        self._stop_listening()
+
+    @property
+    def was_dropped(self) -> bool:
+        """Whether Home Assistant gave it up when it was about to be added: its state raised."""
+        return self._is_added and self.hass is None
 
     @callback
     def follow(self) -> None:
         """Listen to the reading of the meter that is in the slot now."""
-        key = self.reading_key
-        if self._is_added and key != self._key:
+        if self._is_added and not self.was_dropped and self.reading_key != self._key:
             self._stop_listening()
-            self._key = key
-            self._unsubscribe = self._dsmr.listen(key, self._told, self.entity_description.step)
+            self._listen()
 
     @callback
     def leave(self) -> None:
         """Leave Home Assistant, if it was added; its place in the registry stays."""
         if self._is_added:
             self.hass.async_create_task(self.async_remove())
+
+    @callback
+    def _listen(self) -> None:
+        self._key = self.reading_key
+        self._unsubscribe = self._dsmr.listen(self._key, self._told, self.entity_description.step)
 
     @callback
     def _stop_listening(self) -> None:
@@ -120,8 +128,21 @@ class DSMRSensor(PortEntity, SensorEntity):
         # Each time that it is set, Home Assistant has to read it anew.
         if available is not self._attr_available:
             self._attr_available = available
-        self.show(reading)
-        self.async_write_ha_state()
+        try:
+            self.show(reading)
+            self._write()
+        except Exception:
+            # Else the state would stay, which is an old one.
+            self.show(None)
+            self._write()
+            raise
+
+    @callback
+    def _write(self) -> object:
+        if self._is_added:
+            return self.async_write_ha_state()
+        # Home Assistant is about to write it, and drops a sensor whose state raises then.
+        return self.state
 
     @property
     @override

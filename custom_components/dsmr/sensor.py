@@ -253,6 +253,8 @@ class Sensors:
                     devices.async_update_device(device_id, new_identifiers={identifier})
 
     def _add(self) -> None:
+        for unique_id in [key for key, sensor in self._sensors.items() if sensor.was_dropped]:
+            del self._sensors[unique_id]
         self._identity.meet(self._roster.slots, self._dsmr.telegram)
         new = [s for s in self._expected() if s.unique_id not in self._sensors]
         if telegram := self._dsmr.telegram or self._p1_port.probed:
