@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 import errno
 import fcntl
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -884,6 +885,21 @@ async def test_an_entry_that_is_removed_meanwhile_is_not_set_up_again(
     assert not hass.config_entries.async_entries("dsmr")
     done = await hass.config_entries.flow.async_configure(result["flow_id"])
     assert (done["type"], done["reason"]) == (FlowResultType.ABORT, "entry_removed")
+
+
+@pytest.mark.logs("No telegrams from")
+async def test_nobody_is_told_of_a_port_that_fails_when_its_entry_was_removed_meanwhile(
+    hass: HomeAssistant, second_gateway: Gateway, probing: Probing
+) -> None:
+    entry, result = probing
+    await second_gateway.connected()
+    await hass.config_entries.async_remove(entry.entry_id)
+    await second_gateway.close()
+    await hass.async_block_till_done()
+    done = await hass.config_entries.flow.async_configure(result["flow_id"])
+    assert (done["type"], done["reason"]) == (FlowResultType.ABORT, "entry_removed")
+    # asyncio logs an error that nobody has asked for when its task is thrown away.
+    gc.collect()
 
 
 @pytest.mark.parametrize("step_id", ["reconfigure", "replace"])

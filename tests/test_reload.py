@@ -34,6 +34,7 @@ from .parts import (
     until,
     value_of,
 )
+from .test_entry import entry_for, set_up_entry
 
 AM550 = telegram_of("iskra-am550")
 POWER = "sensor.power_consumption"
@@ -391,6 +392,26 @@ async def test_a_reload_while_a_meter_is_being_set_up_leaves_one_reader(
     gateway.send(drawing(1))
     await state_of(hass, POWER, "0.001")
     assert gateway.connections == 1
+
+
+async def test_time_stamps_are_read_in_the_time_zone_that_home_assistant_has_now(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    entry = entry_for("5", AM550, port=f"socket://127.0.0.1:{second_gateway.port}")
+    await set_up_entry(hass, entry)
+    await reload(hass, at(gateway))
+    with configuration(at(gateway)):
+        async with gateway.sending(AM550), second_gateway.sending(AM550):
+            failed = ("sensor.last_power_failure", "sensor.electricity_meter_last_power_failure")
+            for entity_id in failed:
+                await state_of(hass, entity_id, "2025-02-06T22:30:09+00:00")
+            # What else a person sets interrupts nothing.
+            await hass.config.async_update(time_zone=hass.config.time_zone, elevation=3)
+            await hass.async_block_till_done()
+            assert (gateway.connections, second_gateway.connections) == (1, 1)
+            await hass.config.async_update(time_zone="Europe/Amsterdam")
+            for entity_id in failed:
+                await state_of(hass, entity_id, "2025-02-06T13:30:09+00:00")
 
 
 async def test_stopping_home_assistant_closes_the_serial_line_and_leaves_nothing(

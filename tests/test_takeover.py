@@ -1,6 +1,9 @@
 """A meter of configuration.yaml moves to the interface when a person says so, with all it has."""
 
+import asyncio
 from collections.abc import Mapping
+import itertools
+import threading
 from typing import Any
 from unittest.mock import patch
 
@@ -14,10 +17,12 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import flush_store
 
+from custom_components.dsmr import reader
 from custom_components.dsmr.port import YAML_PORTS
 
 from .meter.wire import encrypted
-from .parts import Gateway, edited, set_up, state_of, telegram_of, until, value_of
+from .parts import PATIENCE, Gateway, edited, set_up, state_of, telegram_of, until, value_of
+from .test_config_flow import after, begin
 from .test_entry import GAS, SERIAL, entry_for, set_up_entry
 from .test_reload import at, configuration, reload
 
@@ -337,6 +342,54 @@ async def test_a_meter_that_the_interface_knows_by_another_port_does_not_move(
     # And is read on.
     second_gateway.send(edited(AM550, o1_0_1_7_0="(04.000*kW)"))
     await state_of(hass, POWER, "4.0")
+
+
+async def test_a_meter_moves_though_the_dialog_that_adds_it_was_left_open(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    left = await begin(hass, f"socket://127.0.0.1:{gateway.port}")
+    assert (await after(hass, left, gateway, AM550))["step_id"] == "confirm"
+    await set_up(hass, at(gateway))
+    await read(hass, gateway, AM550, POWER)
+    assert (await fix(hass))["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert entry_of(hass).state is ConfigEntryState.LOADED
+    assert not hass.config_entries.flow.async_progress_by_handler("dsmr")
+
+
+async def test_a_meter_moves_with_its_entities_while_the_file_is_read_again(
+    hass: HomeAssistant, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_read, has_moved = asyncio.Event(), threading.Event()
+    close, times = reader._close, itertools.count(1)
+
+    def read_file(*_: object) -> dict[str, Any]:
+        # Home Assistant reads it once to see whether it can, and again to set up what is in it.
+        if next(times) > 1:
+            hass.loop.call_soon_threadsafe(is_read.set)
+            assert has_moved.wait(PATIENCE)
+        return {"sensor": [{"platform": "dsmr", **at(gateway)}]}
+
+    async def close_slowly(*args: Any) -> None:
+        await close(*args)
+        await is_read.wait()
+
+    await set_up(hass, at(gateway))
+    await read(hass, gateway, AM550, POWER)
+    monkeypatch.setattr(reader, "_close", close_slowly)
+    with patch("homeassistant.config.load_yaml_config_file", side_effect=read_file):
+        moving = hass.async_create_task(fix(hass))
+        await until(lambda: not hass.data[YAML_PORTS])
+        reloading = hass.async_create_task(
+            hass.services.async_call("dsmr", "reload", blocking=True)
+        )
+        over = {ConfigEntryState.LOADED, ConfigEntryState.SETUP_ERROR}
+        await until(lambda: entry_of(hass).state in over)
+        has_moved.set()
+        await asyncio.gather(moving, reloading)
+        await hass.async_block_till_done()
+    assert entry_of(hass).state is ConfigEntryState.LOADED
+    await read(hass, gateway, AM550, POWER)
 
 
 async def test_the_interface_comes_first_where_both_name_one_port(

@@ -1,7 +1,9 @@
 """DSMR Smart Meter: reads the P1 port of a smart meter."""
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from homeassistant import config as conf_util
 from homeassistant.config_entries import (
@@ -11,8 +13,8 @@ from homeassistant.config_entries import (
     ConfigEntryChange,
     ConfigEntryState,
 )
-from homeassistant.const import SERVICE_RELOAD
-from homeassistant.core import HomeAssistant, ServiceCall, callback
+from homeassistant.const import EVENT_CORE_CONFIG_UPDATE, SERVICE_RELOAD
+from homeassistant.core import Event, HomeAssistant, ServiceCall, callback
 from homeassistant.exceptions import ConfigEntryError
 from homeassistant.helpers import config_validation as cv, entity_registry as er
 from homeassistant.helpers.device_registry import DeviceEntry
@@ -71,6 +73,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
             _give_back(hass)
 
     async_register_admin_service(hass, DOMAIN, SERVICE_RELOAD, reload)
+    _follow_time_zone(hass)
     async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
     return True
 
@@ -120,6 +123,25 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
         await entry.runtime_data.stop()
         raise
     return True
+
+
+@callback
+def _follow_time_zone(hass: HomeAssistant) -> None:
+    """Have time stamps read in the time zone that Home Assistant has now, from its change on."""
+    zone = hass.config.time_zone
+
+    @callback
+    def settings_changed(_: Event[Mapping[str, Any]]) -> None:
+        nonlocal zone
+        before, zone = zone, hass.config.time_zone
+        if zone == before:
+            return
+        for entry in hass.config_entries.async_loaded_entries(DOMAIN):
+            hass.config_entries.async_schedule_reload(entry.entry_id)
+        if hass.data.get(YAML_PORTS):
+            _read_file_again(hass)
+
+    hass.bus.async_listen(EVENT_CORE_CONFIG_UPDATE, settings_changed)
 
 
 @callback

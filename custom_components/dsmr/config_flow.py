@@ -147,7 +147,8 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         """Make an entry of a meter in configuration.yaml, which has been read all the time."""
         entry_data = import_data["entry"]["data"]
         if serial := entry_data[CONF_SERIAL_ID]:
-            await self.async_set_unique_id(serial)
+            # A dialog that was left open for the meter is closed when the entry is made.
+            await self.async_set_unique_id(serial, raise_on_progress=False)
             self._abort_if_unique_id_configured()
         self._async_abort_entries_match({CONF_PORT: entry_data[CONF_PORT]})
         imported = self.hass.data.setdefault(IMPORTED, {})
@@ -277,13 +278,12 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
                 description_placeholders={"port": self._name},
             )
         probing, self._probing = self._probing, None
-        if self.source != SOURCE_USER and self._entry is None:
-            return self.async_show_progress_done(next_step_id="gone")
         try:
-            self._found = probing.result()
+            self._found, step = probing.result(), "found"
         except ProbeError as error:
-            return self.async_show_progress_done(next_step_id=self._after(error))
-        return self.async_show_progress_done(next_step_id="found")
+            step = self._after(error)
+        is_gone = self.source != SOURCE_USER and self._entry is None
+        return self.async_show_progress_done(next_step_id="gone" if is_gone else step)
 
     def _after(self, error: ProbeError) -> str:
         """Return the step that asks for what was wrong."""

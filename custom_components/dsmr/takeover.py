@@ -132,7 +132,8 @@ async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
     if port_id is None or p1_port is None:
         return
     await p1_port.stop()
-    hass.data[YAML_UNIQUE_IDS].discard(port_id)
+    # There are none while the file is read again.
+    hass.data.get(YAML_UNIQUE_IDS, set()).discard(port_id)
     version = p1_port.reader.version
     before = YamlIdentity(version, port_id, "")
     after = EntryIdentity(version, hass, entry, p1_port.roster)
