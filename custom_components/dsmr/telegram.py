@@ -5,14 +5,14 @@ that has not changed since the last telegram is not read again.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from itertools import accumulate, compress, count
+from itertools import compress, count
 from operator import ne
 import re
 
-from .checksum import crc16, crc16_of_changes
+from .checksum import crc16
 from .derivation import TARIFFS, Derivation
 from .doubts import Doubts
 from .line import printable
@@ -51,21 +51,17 @@ class _Last:
     Attributes:
         raw: its lines as they came; none where no other telegram can be compared with it.
         alike: all of them without their digits.
-        behind: how many bytes stand behind each.
         said: for each, whose reading it is and the line as read, or None where it can't be followed
             alone.
         odd: where the odd ones are counted.
         unreadable: how many can't be read.
-        crc: its checksum, or None where it had none.
     """
 
     raw: list[bytes] = field(default_factory=list)
     alike: bytes = b""
-    behind: list[int] = field(default_factory=list)
     said: list[tuple[ReadingKey, Line] | None] = field(default_factory=list)
     odd: list[OddLine] = field(default_factory=list)
     unreadable: int = 0
-    crc: int | None = None
 
 
 class Decoder:
@@ -128,37 +124,39 @@ class Decoder:
         Raises:
             ChecksumError: the bytes were changed on the way, or are noise. Nothing is believed.
         """
-        raw, changed, crc = self._checked(frame)
+        sent = self._checked(frame)
+        raw = sent.splitlines(keepends=True)
         try:
-            telegram = None if changed is None else self._follow(raw, changed, now)
+            telegram = self._follow(raw, now) if sent.translate(ALIKE) == self._last.alike else None
             self._telegram = telegram or self._read(raw, now)
         except Exception:
             # The state is half updated: do not compare the next telegram with it.
             self._last.alike = b""
             raise
-        self._at, self._last.crc = now, crc
+        self._at = now
         return self._telegram
 
-    def _follow(self, raw: list[bytes], changed: Sequence[int], now: float) -> Telegram | None:
+    def _follow(self, raw: list[bytes], now: float) -> Telegram | None:
         """Read the lines that changed since the last telegram, if only their values did."""
-        news = self._news(raw, changed)
+        news = self._news(raw)
         if news is None:
             return None
         self._last.raw = raw
         # A register that is doubted may be believed though its line stays as it is.
         said = {**self._doubted, **news} if self._doubted else news
-        for key in said.keys() & self._registers.keys():
-            said[key] = self._believed(key, said[key], now)
+        for key in said:
+            if key in self._registers:
+                said[key] = self._believed(key, said[key], now)
         for odd in self._last.odd:
             odd.times += 1
         self.counters.unreadable_lines += self._last.unreadable
         last, (readings, others) = self._telegram, self._derivation.follow(said, now)
         return Telegram(last.header, readings, last.contents, last.readings, others)
 
-    def _news(self, raw: list[bytes], changed: Sequence[int]) -> dict[ReadingKey, Reading] | None:
+    def _news(self, raw: list[bytes]) -> dict[ReadingKey, Reading] | None:
         """Return what the lines that changed say, if they are about the same as before."""
         news = {}
-        for index in changed:
+        for index in compress(count(), map(ne, raw, self._last.raw, strict=True)):
             before = self._last.said[index]
             if before is None:
                 return None
@@ -227,7 +225,6 @@ class Decoder:
         self._last = _Last(
             raw,
             b"".join(raw).translate(ALIKE),
-            list(accumulate(map(len, reversed(raw[1:])), initial=len("!")))[::-1],
             said,
             [line.odd for line in lines if line and line.odd],
             sum(bool(line and line.error) for line in lines),
@@ -252,29 +249,14 @@ class Decoder:
                 readings.setdefault(ReadingKey(ELECTRICITY, line.obis), line.reading)
         return {**unread, **readings}, behind
 
-    def _checked(self, frame: bytes) -> tuple[list[bytes], Sequence[int] | None, int | None]:
-        """Return the lines that the meter sent before its '!', which of them changed, and the CRC.
-
-        Where other lines came in the last telegram, None stands for those that changed; and for the
-        CRC where the meter sent none.
-        """
+    def _checked(self, frame: bytes) -> bytes:
+        """Return what the meter sent before its '!'."""
         body, _, checksum = frame.rpartition(b"!")
         digits = checksum.strip()
         for sent in _as_sent(body):
-            raw = sent.splitlines(keepends=True)
-            changed = None
-            if sent.translate(ALIKE) == self._last.alike:
-                changed = [*compress(count(), map(ne, raw, self._last.raw, strict=True))]
-            if not digits:
-                crc = None
-            elif changed is None or self._last.crc is None:
-                crc = crc16(sent + b"!")
-            else:
-                change = crc16_of_changes(self._last.raw, raw, changed, self._last.behind)
-                crc = self._last.crc ^ change
-            is_right = crc is not None and int(digits, 16) == crc
+            is_right = bool(digits) and int(digits, 16) == crc16(sent + b"!")
             if self._doubts.is_believed(sent, is_right=is_right) if self._doubts else is_right:
-                return raw, changed, crc
+                return sent
         raise ChecksumError("its bytes are not the ones that the meter sent")
 
 
