@@ -17,7 +17,6 @@ from custom_components.dsmr.models import (
     Event,
     Keys,
     Telegram,
-    TelegramReceived,
 )
 from custom_components.dsmr.reader import QUEUE_SIZE, Reader
 from custom_components.dsmr.telegram import Decoder
@@ -159,7 +158,7 @@ def _is_right(frame: bytes) -> bool:
 
 def _missing(queue: deque[Event], good: bytes, *, readable: bool, checked: bool) -> str:
     """Return what of the last telegram, which is a good one, was not read."""
-    telegrams = [event.telegram for event in queue if isinstance(event, TelegramReceived)]
+    telegrams = [event for event in queue if isinstance(event, Telegram)]
     if not telegrams:
         return "the good telegram after the damaged ones was not read"
     if not readable or not checked:

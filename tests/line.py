@@ -14,7 +14,6 @@ from custom_components.dsmr.models import (
     Event,
     Keys,
     Telegram,
-    TelegramReceived,
 )
 from custom_components.dsmr.reader import QUEUE_SIZE, Reader
 from custom_components.dsmr.telegram import Decoder
@@ -140,7 +139,7 @@ class Reading:
 
     def telegrams(self) -> list[Telegram]:
         """Return the telegrams since the last call."""
-        return [event.telegram for event in self.events() if isinstance(event, TelegramReceived)]
+        return [event for event in self.events() if isinstance(event, Telegram)]
 
     def cause(self) -> Cause | None:
         """Return why no telegrams come."""

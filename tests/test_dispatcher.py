@@ -21,7 +21,6 @@ from custom_components.dsmr.models import (
     Reading,
     ReadingKey,
     Telegram,
-    TelegramReceived,
     Value,
 )
 
@@ -75,7 +74,7 @@ class Dispatching:
             {key: Reading(None if v is None else Decimal(v)) for key, v in readings.items()},
             self._contents,
         )
-        await self.happens(TelegramReceived(telegram))
+        await self.happens(telegram)
 
     def listen(self, key: ReadingKey, step: float | None = None) -> list[Told]:
         """Listen; return a list to which comes when what was told."""
@@ -209,7 +208,7 @@ def test_telegrams_that_were_dropped_between_two_hide_no_change() -> None:
             dropped = {**readings, ENERGY: Reading(Decimal(1))}
             contents = Contents(frozenset(readings), ())
             last = Telegram("", readings, contents, earlier=dropped, changed={ENERGY})
-            await port.happens(TelegramReceived(last))
+            await port.happens(last)
             assert power[1:] == energy[1:] == [(0, Decimal(2))]
 
     run(test())
@@ -506,7 +505,7 @@ def test_a_listener_that_raised_is_told_again_though_nothing_changed() -> None:
             first = Telegram("", {POWER: Reading("0.461")}, contents)
             second = Telegram("", first.readings, contents, first.readings, frozenset())
             for telegram in (first, second, second):
-                await port.happens(TelegramReceived(telegram))
+                await port.happens(telegram)
             assert heard == [Reading("0.461")] * 2
 
     run(test())
@@ -520,7 +519,7 @@ def test_a_number_that_turns_into_text_does_not_end_the_telling() -> None:
             energy = port.listen(ENERGY, 0)
             await port.send({POWER: "0.461", ENERGY: "1"})
             text = Telegram("", {POWER: Reading("see letter")}, Contents(frozenset({POWER}), ()))
-            await port.happens(TelegramReceived(text))
+            await port.happens(text)
             assert told[1:] == [Reading("see letter")]
             await port.send({POWER: "0.461", ENERGY: "2"})
             assert energy[-1] == (0, Decimal(2))

@@ -25,7 +25,6 @@ from custom_components.dsmr.models import (
     Event,
     ReadingKey,
     Telegram,
-    TelegramReceived,
 )
 from custom_components.dsmr.pauses import SHORTEST_SILENCE, SILENCE, Pauses
 from custom_components.dsmr.reader import (
@@ -195,9 +194,7 @@ class Reading:
 
     def watts(self) -> list[int]:
         """Return the power in each telegram that has come since the last call."""
-        telegrams = [
-            event.telegram for event in self.events() if isinstance(event, TelegramReceived)
-        ]
+        telegrams = [event for event in self.events() if isinstance(event, Telegram)]
         return [_watts(telegram) for telegram in telegrams]
 
 
@@ -385,7 +382,7 @@ def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_from_its_first_
                 line.send(am550(watts))
                 await passed(60)
             telegrams = reading.events()
-            assert {type(event) for event in telegrams} == {TelegramReceived}
+            assert {type(event) for event in telegrams} == {Telegram}
             # When it does fall silent, that takes as many minutes as it takes seconds elsewhere.
             await passed(60 * SILENCE)
             assert Disconnected() in reading.events()
@@ -453,7 +450,7 @@ def test_a_gateway_that_sends_more_than_a_telegram_a_minute_is_learnt_too(
                     line.send(data)
                     await passed(0.0625)
                 await passed(60)
-            assert {type(event) for event in reading.events()} == {TelegramReceived}
+            assert {type(event) for event in reading.events()} == {Telegram}
 
     run(test())
 
@@ -472,7 +469,7 @@ def test_a_gateway_that_shows_between_its_telegrams_that_it_is_there_is_learnt_t
                 for _ in range(12):
                     await passed(5)
                     line.send(sign)
-            assert {type(event) for event in reading.events()} == {TelegramReceived}
+            assert {type(event) for event in reading.events()} == {Telegram}
 
     run(test())
 
@@ -562,7 +559,7 @@ def test_a_gateway_whose_first_telegram_comes_at_once_is_called_silent_before_th
                 reading.events()
                 line.send(am550(watts))
                 await passed(60)
-            assert {type(event) for event in reading.events()} == {TelegramReceived}
+            assert {type(event) for event in reading.events()} == {Telegram}
 
     run(test())
 
@@ -734,7 +731,7 @@ def test_what_a_gateway_hands_out_that_keeps_hanging_up_is_shown_and_its_losses_
             await hands_out_and_hangs_up(line, 20)
             events = reading.events()
             assert Disconnected() not in events
-            assert len([event for event in events if isinstance(event, TelegramReceived)]) == 20
+            assert len([event for event in events if isinstance(event, Telegram)]) == 20
             assert set(line.pauses()[-15:]) == {PAUSES[-1]}
             assert caplog.text.count("No telegrams from") == SHORT_CONNECTIONS
             assert caplog.text.count("Telegrams come from") == SHORT_CONNECTIONS - 1

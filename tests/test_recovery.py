@@ -15,7 +15,7 @@ from custom_components.dsmr.models import (
     Counters,
     Disconnected,
     Event,
-    TelegramReceived,
+    Telegram,
 )
 from custom_components.dsmr.reader import Reader
 from custom_components.dsmr.telegram import Decoder
@@ -140,11 +140,11 @@ async def test_a_meter_is_read_within_three_seconds_of_being_reachable_again(
     loop = asyncio.get_running_loop()
     async with during(reader.run()):
         async with reachable():
-            await next_one(TelegramReceived)
+            await next_one(Telegram)
         for _ in range(LOSSES):
             await next_one(Disconnected)
         async with reachable():
             since = loop.time()
-            await next_one(TelegramReceived)
+            await next_one(Telegram)
             seconds = loop.time() - since
     assert seconds <= PROMISE

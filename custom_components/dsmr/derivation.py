@@ -213,7 +213,7 @@ class Derivation:
         return self._readings
 
     def follow(
-        self, said: Mapping[ReadingKey, Reading], now: float
+        self, said: dict[ReadingKey, Reading], now: float
     ) -> tuple[Readings, Sequence[ReadingKey]]:
         """Return the readings of the next telegram, and which of them may be others.
 
@@ -222,16 +222,16 @@ class Derivation:
                 there still.
             now: when it came, in seconds of a monotonic clock.
         """
-        known, changed = {**self._readings.known, **said}, [*said]
-        for line in said:
+        known, changed = self._readings.known | said, [*said]
+        for line, reading in said.items():
             for key in self._following.get(line, ()):
                 known.pop(key, None)
                 changed.append(key)
-            if line in self._flows:
-                flow = ReadingKey(line.meter, FLOW)
-                known[flow] = self._flows[line].at(said[line], now)
-                self._until = min(self._until, self._flows[line].until)
-                changed.append(flow)
+            if flow := self._flows.get(line):
+                key = ReadingKey(line.meter, FLOW)
+                known[key] = flow.at(reading, now)
+                self._until = min(self._until, flow.until)
+                changed.append(key)
         if now > self._until:
             changed += self._end_flows(known, now)
         self._readings = Readings(known, self)

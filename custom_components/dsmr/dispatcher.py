@@ -15,7 +15,6 @@ from .models import (
     Reading,
     ReadingKey,
     Telegram,
-    TelegramReceived,
 )
 from .unforeseen import Unforeseen
 
@@ -118,11 +117,11 @@ class DSMR:
     def drain(self) -> None:
         """Take off the queue what is on it, and tell it."""
         while self._queue:
-            match self._queue.popleft():
-                case TelegramReceived(telegram):
-                    self._received(telegram)
-                case Disconnected():
-                    self._disconnected()
+            event = self._queue.popleft()
+            if isinstance(event, Disconnected):
+                self._disconnected()
+            else:
+                self._received(event)
 
     def end(self) -> None:
         """Tell nothing more of what waits."""

@@ -142,18 +142,12 @@ class Telegram(NamedTuple):
     changed: Collection[ReadingKey] = ()
 
 
-class TelegramReceived(NamedTuple):
-    """A telegram passed all checks."""
-
-    telegram: Telegram
-
-
 @dataclass(frozen=True, slots=True)
 class Disconnected:
     """The port was closed, could not be opened, or no telegrams come from it."""
 
 
-type Event = TelegramReceived | Disconnected
+type Event = Telegram | Disconnected
 
 
 class Cause(StrEnum):

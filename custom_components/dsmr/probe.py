@@ -41,7 +41,6 @@ from .models import (
     Reading,
     ReadingKey,
     Telegram,
-    TelegramReceived,
 )
 from .obis import ENERGY_EXPORTED, ENERGY_IMPORTED, MBUS_READING, POWER_EXPORTED, POWER_IMPORTED
 from .reader import QUEUE_SIZE, Reader
@@ -237,7 +236,7 @@ async def probe(
     def drain() -> None:
         while queue and not found.done():
             match queue.popleft():
-                case TelegramReceived(telegram):
+                case Telegram() as telegram:
                     found.set_result(Found(reader.version, telegram, reader.serial))
                 case Disconnected() if reader.cause is not Cause.LOST or next(losses) == LOSSES:
                     found.set_exception(

@@ -31,7 +31,6 @@ from .models import (
     Disconnected,
     Event,
     Telegram,
-    TelegramReceived,
 )
 from .pauses import SILENCE, SLOWEST, Pauses, least_patience
 from .stream import Fruitless, Stream
@@ -442,7 +441,7 @@ class Reader:
         if not self._available and not self._is_unsteady:
             self._available = True
             LOGGER.warning("Telegrams come from %s again", self.connection.name)
-        self._put(TelegramReceived(telegram))
+        self._put(telegram)
 
     def _cause_of(self, error: Exception) -> Cause:
         """Return what an error means that came in opening a port, or from an open one."""

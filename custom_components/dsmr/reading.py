@@ -1,6 +1,6 @@
 """What does a sensor show of a reading?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -74,6 +74,8 @@ class DSMRSensor(PortEntity, SensorEntity):
         self._dsmr = dsmr
         self._key: ReadingKey | None = None
         self._is_added = False
+        # Home Assistant writes it when it is added, and drops a sensor whose state raises then.
+        self._write: Callable[[], object] = lambda: self.state
         self._unsubscribe: Unsubscribe | None = None
 
     @property
@@ -87,6 +89,7 @@ class DSMRSensor(PortEntity, SensorEntity):
         await super().async_added_to_hass()
         self.async_on_remove(self._stop_listening)
         self._listen()
+        self._write = self.async_write_ha_state
         self._is_added = True
 
     @override
@@ -136,13 +139,6 @@ class DSMRSensor(PortEntity, SensorEntity):
             self.show(None)
             self._write()
             raise
-
-    @callback
-    def _write(self) -> object:
-        if self._is_added:
-            return self.async_write_ha_state()
-        # Home Assistant is about to write it, and drops a sensor whose state raises then.
-        return self.state
 
     @property
     @override
