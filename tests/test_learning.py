@@ -142,6 +142,35 @@ async def test_what_a_meter_has_stopped_sending_is_not_there_at_the_next_start(
     assert {"1.7.0", "32.7.0"} < set(hass_storage["dsmr.yaml"]["data"]["lines"])
 
 
+async def test_the_valve_of_a_gas_meter_that_was_replaced_is_not_there_at_the_next_start(
+    hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
+) -> None:
+    hass_storage["dsmr.yaml"] = remembered(
+        "5",
+        ["1.7.0"],
+        [[3, 1, "4731", ["24.2.1", "flow", "24.4.0"]], [7, 1, "4732", ["24.2.1", "24.4.0"]]],
+    )
+    configuration = {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5}
+    await set_up(hass, configuration)
+    await gateway.connected()
+    gateway.send(telegram_of("iskra-am550"))
+    await state_of(hass, "sensor.gas_consumption", "3160.427")
+    await learn(hass, hass_storage)
+    await until(lambda: "24.4.0" not in hass_storage["dsmr.yaml"]["data"]["slots"][-1][3])
+    await reload(hass, configuration)
+
+    def is_left(name: str) -> bool:
+        """Return whether a sensor only stands in the registry, where a person may delete it."""
+        state = hass.states.get(f"sensor.{name}")
+        assert state
+        return bool(state.attributes.get("restored"))
+
+    assert is_left("gas_valve_position")
+    assert not is_left("hourly_gas_consumption")
+    # A meter that is gone may be back, as it was.
+    assert not is_left("water_valve_position")
+
+
 async def test_what_was_learnt_of_another_version_is_forgotten(
     hass: HomeAssistant, gateway: Gateway, hass_storage: dict[str, Any]
 ) -> None:

@@ -43,12 +43,14 @@ class Slot:
         number: the first is 1.
         identity: the meter that is there now, or "" before the first telegram.
         lines: the value groups C.D.E that it sends, and what follows from them.
+        heard: those of the lines that have come since the start.
     """
 
     type: MBusType
     number: int
     identity: str
     lines: set[str]
+    heard: set[str] = field(default_factory=set, repr=False)
 
     @property
     def identifier(self) -> str:
@@ -178,6 +180,7 @@ class Roster:
             slot = slots[_known_by(meter)]
             slot.type = meter.type
             is_new |= _learn(slot.lines, sent[meter.identity])
+            slot.heard |= sent[meter.identity] & slot.lines
         kinds = {identity: kind for kind, identity in present}
         self.slots = [slot for slot in self.slots if self._may_be(slot, kinds)]
         # What was there last stands last, also after the next start.
@@ -210,7 +213,7 @@ class Roster:
                 self.slots.append(Slot(meter.type, len(alike) + 1, meter.identity, set()))
 
     def forget_unheard(self) -> bool:
-        """Forget what this meter does not send, now that it has been heard.
+        """Forget what the meters do not send that have been heard by now.
 
         Returns:
             Whether the lines were only presumed from the version until now.
@@ -218,6 +221,9 @@ class Roster:
         presumed, self.presumed = self.presumed, False
         self.lines = self._heard.copy()
         self.slots = [slot for slot in self.slots if slot.identity]
+        for slot in self.slots:
+            # One that is gone may be back, as it was.
+            slot.lines = slot.heard.copy() or slot.lines
         return presumed
 
     def owners(self) -> dict[str, MBusType]:
