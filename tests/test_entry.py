@@ -456,6 +456,155 @@ async def test_entries_whose_gateways_were_swapped_read_on_under_the_ids_they_ha
     assert [entry.runtime_data.reader.counters.errors for entry in entries] == [0, 0]
 
 
+@pytest.mark.parametrize(
+    "places",
+    [
+        pytest.param([(0, 1), (1, 0), (1, 0), (0, 1), (0, 1)], id="two adapters are swapped"),
+        pytest.param(
+            [(0, 1), (1, None), (1, None), (0, 1), (0, 1)], id="one is carried to the other's meter"
+        ),
+    ],
+)
+async def test_gas_stays_with_its_port_at_each_start_after_cables_were_swapped_and_back(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    second_gateway: Gateway,
+    places: list[tuple[int, int | None]],
+) -> None:
+    gateways = (gateway, second_gateway)
+    entries = [
+        entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
+        for number, gateway in enumerate(gateways)
+    ]
+    for entry in entries:
+        await set_up_entry(hass, entry)
+    sensors = ("sensor.gas_meter_gas_consumption", "sensor.gas_meter_gas_consumption_2")
+    identifiers = (f"({GAS})", "(4732)")
+    made = []
+    for start, meters in enumerate(places):
+        for its_gateway, meter, sensor in zip(gateways, meters, sensors, strict=True):
+            await its_gateway.connected()
+            if meter is None:
+                assert value_of(hass, sensor) == "unavailable"
+                continue
+            reading = f"(261112{start:02}0000W)(0{meter}000.{start:03}*m3)"
+            its_gateway.send(edited(AM550, o0_1_96_1_0=identifiers[meter], o0_1_24_2_1=reading))
+            await state_of(hass, sensor, f"{meter * 1000 + start / 1000}")
+            await hass.async_block_till_done()
+        made.append([entities_of(hass, entry) for entry in entries])
+        for entry in entries:
+            await entry.runtime_data.remember()
+            assert await hass.config_entries.async_unload(entry.entry_id)
+        for entry in entries:
+            assert await hass.config_entries.async_setup(entry.entry_id)
+    assert all(entities == made[0] for entities in made[1:])
+
+
+WITHOUT_GAS = edited(AM550, o0_1_24_1_0="", o0_1_96_1_0="", o0_1_24_2_1="")
+
+
+async def test_a_gas_meter_that_an_entry_has_left_goes_on_in_the_one_that_is_added_for_it(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    second_gateway: Gateway,
+    entity_registry: er.EntityRegistry,
+    hass_storage: dict[str, Any],
+) -> None:
+    old, new = (f"socket://127.0.0.1:{each.port}" for each in (gateway, second_gateway))
+    entry = entry_for("5", AM550, port=old)
+    added = entry_for("5", AM550, port=old, serial_id="added")
+    async with gateway.sending(AM550), second_gateway.sending(WITHOUT_GAS):
+        await set_up_entry(hass, entry)
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+        entity_registry.async_update_entity(
+            "sensor.gas_meter_gas_consumption", new_entity_id="sensor.our_gas"
+        )
+        await hass.async_block_till_done()
+        # It moves to a meter without gas.
+        hass.config_entries.async_update_entry(entry, data={**entry.data, "port": new})
+        await hass.config_entries.async_reload(entry.entry_id)
+        await state_of(hass, "sensor.our_gas", "unknown")
+        await set_up_entry(hass, added)
+        await state_of(hass, "sensor.our_gas", "3160.427")
+        await until(lambda: not hass_storage[f"dsmr.{entry.entry_id}"]["data"]["slots"])
+        for each in (entry, added):
+            await hass.config_entries.async_reload(each.entry_id)
+        await state_of(hass, "sensor.our_gas", "3160.427")
+    assert entities_of(hass, added)[GAS].entity_id == "sensor.our_gas"
+    left = entities_of(hass, entry).values()
+    assert not [seen for seen in left if seen.device_name == "Gas Meter"]
+
+
+async def test_a_gas_meter_that_two_entries_read_is_shown_by_both_until_one_is_removed(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    entries = [
+        entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
+        for number, gateway in enumerate((gateway, second_gateway))
+    ]
+    sensors = ("sensor.gas_meter_gas_consumption", "sensor.gas_meter_gas_consumption_2")
+    async with gateway.sending(AM550), second_gateway.sending(AM550):
+        await set_up_entry(hass, entries[0])
+        await state_of(hass, sensors[0], "3160.427")
+        await set_up_entry(hass, entries[1])
+        await state_of(hass, sensors[1], "3160.427")
+        for entry in entries:
+            await entry.runtime_data.remember()
+        made = [entities_of(hass, entry) for entry in entries]
+        for entry in entries:
+            await hass.config_entries.async_reload(entry.entry_id)
+        for sensor in sensors:
+            await state_of(hass, sensor, "3160.427")
+        assert [entities_of(hass, entry) for entry in entries] == made
+        await hass.config_entries.async_remove(entries[0].entry_id)
+        await hass.config_entries.async_reload(entries[1].entry_id)
+        await state_of(hass, sensors[1], "3160.427")
+        assert entities_of(hass, entries[1])[GAS].entity_id == sensors[1]
+
+
+async def test_an_entry_that_is_enabled_again_has_the_gas_that_it_had_though_another_reads_it_too(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    entries = [
+        entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
+        for number, gateway in enumerate((gateway, second_gateway))
+    ]
+    sensors = ("sensor.gas_meter_gas_consumption", "sensor.gas_meter_gas_consumption_2")
+    async with gateway.sending(AM550), second_gateway.sending(AM550):
+        await set_up_entry(hass, entries[0])
+        await state_of(hass, sensors[0], "3160.427")
+        made = entities_of(hass, entries[0])
+        await hass.config_entries.async_set_disabled_by(
+            entries[0].entry_id, ConfigEntryDisabler.USER
+        )
+        await set_up_entry(hass, entries[1])
+        await state_of(hass, sensors[1], "3160.427")
+        await hass.config_entries.async_set_disabled_by(entries[0].entry_id, None)
+        for sensor in sensors:
+            await state_of(hass, sensor, "3160.427")
+    assert entities_of(hass, entries[0]) == made
+
+
+async def test_a_gas_meter_that_is_back_beside_the_one_that_took_its_sensor_has_one_of_its_own(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    other = edited(AM550, o0_1_96_1_0="(4731)", o0_1_24_2_1="(261112060000W)(00006.000*m3)")
+    entries = [
+        entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
+        for number, gateway in enumerate((gateway, second_gateway))
+    ]
+    async with gateway.sending(AM550), second_gateway.sending(other):
+        await set_up_entry(hass, entries[0])
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+        await set_up_entry(hass, entries[1])
+        await state_of(hass, "sensor.gas_meter_gas_consumption_2", "6.0")
+    async with gateway.sending(other):
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "6.0")
+    async with gateway.sending(with_gas(AM550)):
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "7.0")
+        await state_of(hass, "sensor.gas_meter_gas_consumption_3", "3160.427")
+
+
 async def test_a_gas_meter_that_the_built_in_met_first_is_shown_under_what_it_made(
     hass: HomeAssistant, serial_line: SerialLine
 ) -> None:
@@ -501,8 +650,7 @@ async def test_a_meter_that_is_gone_can_be_removed_and_one_that_is_there_can_not
     assert not await async_remove_config_entry_device(hass, entry, electricity)
     assert not await async_remove_config_entry_device(hass, entry, gas)
 
-    without_gas = edited(AM550, o0_1_24_1_0="", o0_1_96_1_0="", o0_1_24_2_1="")
-    gateway.send(without_gas)
+    gateway.send(WITHOUT_GAS)
     await state_of(hass, "sensor.gas_meter_gas_consumption", "unknown")
     assert await async_remove_config_entry_device(hass, entry, gas)
     device_registry.async_remove_device(gas.id)

@@ -196,13 +196,7 @@ async def async_remove_config_entry_device(
         version = VERSIONS.get(entry.data[CONF_DSMR_VERSION], OTHERS)
         telegram, roster = None, await Roster.load(hass, entry.entry_id, version, presume=False)
     identity = EntryIdentity(roster.version, hass, entry, roster)
-    if identity.device(None) in device.identifiers:
+    if not identity.forget(device.identifiers, telegram):
         return False
-    present = {meter.identity for meter in telegram.contents.meters} if telegram else set()
-    slots = [slot for slot in roster.slots if identity.device(slot) in device.identifiers]
-    if any(slot.identity in present for slot in slots):
-        return False
-    for slot in slots:
-        roster.slots.remove(slot)
     await roster.save(hass)
     return True

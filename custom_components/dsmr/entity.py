@@ -1,12 +1,12 @@
 """How does Home Assistant see a reading?"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, override
 
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN, SensorDeviceClass
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
@@ -85,6 +85,10 @@ class Identity(ABC):
         """Return what a meter's device is known by, or None where meters have no devices."""
 
     @abstractmethod
+    def is_taken(self, slot: Slot) -> bool:
+        """Return whether the unique ids that a slot's meter would have are those of another one."""
+
+    @abstractmethod
     def meet(self, slots: Iterable[Slot], telegram: Telegram | None) -> None:
         """Get to know the meters: the one of the port, and those in the slots."""
 
@@ -116,6 +120,10 @@ class YamlIdentity(Identity):
     @override
     def device(self, slot: Slot | None) -> None:
         return None
+
+    @override
+    def is_taken(self, slot: Slot) -> bool:
+        return False
 
     @override
     def meet(self, slots: Iterable[Slot], telegram: Telegram | None) -> None:
@@ -176,6 +184,11 @@ class EntryIdentity(Identity):
         return DOMAIN, serial
 
     @override
+    def is_taken(self, slot: Slot) -> bool:
+        kept = {other.keeps for other in self.roster.slots if other is not slot and other.keeps}
+        return slot.identity in kept or self._shown_by_another(slot) is not None
+
+    @override
     @callback
     def meet(self, slots: Iterable[Slot], telegram: Telegram | None) -> None:
         devices = dr.async_get(self.hass)
@@ -189,6 +202,7 @@ class EntryIdentity(Identity):
         )
         # Gas comes last: it takes the old reading that the identifier of no other meter claims.
         for slot in sorted(slots, key=lambda slot: slot.type is MBusType.GAS):
+            self._claim_ids(slot)
             identifier = self.device(slot)
             device = devices.async_get_or_create(
                 config_entry_id=self.entry.entry_id,
@@ -201,6 +215,45 @@ class EntryIdentity(Identity):
                 serial = self._serial(slot)
                 named = "" if _is_first_gas(slot) else f"{serial}_"
                 adopt_gas(self.hass, self.entry.entry_id, serial, device.id, named)
+
+    def _shown_by_another(self, slot: Slot) -> er.RegistryEntry | None:
+        """Return an entity with which another entry shows the meter in a slot, or None."""
+        own = replace(slot, keeps="")
+        found = (self._registered(description, own) for description in rows_of(own))
+        # What was of configuration.yaml until now is of no entry.
+        nobody_else = (None, self.entry.entry_id)
+        return next((e for e in found if e and e.config_entry_id not in nobody_else), None)
+
+    @callback
+    def _claim_ids(self, slot: Slot) -> None:
+        """Find unique ids for a meter that has none here: those that nobody else has."""
+        if slot.keeps:
+            return
+        if entity := self._shown_by_another(slot):
+            _leave(self.hass, entity)
+        if self.is_taken(slot):
+            slot.keeps = f"{slot.identity}_{self.entry.entry_id}"
+
+    @callback
+    def forget(self, identifiers: Container[tuple[str, str]], telegram: Telegram | None) -> bool:
+        """Forget the M-Bus meter of a device.
+
+        Args:
+            identifiers: what the device is known by.
+            telegram: the last one, or None while none comes.
+
+        Returns:
+            Whether the device may go: the meter is not in the telegram.
+        """
+        if self.device(None) in identifiers:
+            return False
+        present = {meter.identity for meter in telegram.contents.meters} if telegram else set()
+        slots = [slot for slot in self.roster.slots if self.device(slot) in identifiers]
+        if any(slot.identity in present for slot in slots):
+            return False
+        for slot in slots:
+            self.roster.slots.remove(slot)
+        return True
 
     def recall(self) -> None:
         """Let the roster know what the built-in had entities of, until the first telegram is there.
@@ -242,12 +295,12 @@ class EntryIdentity(Identity):
         gas = str(self.entry.data.get(CONF_SERIAL_ID_GAS) or self.entry.entry_id)
         if self._gas_reading(slot):
             return gas
-        if identifier := slot.identifier:
+        if slot.ids_of and not slot.ids_of.startswith(CHANNEL):
             # What the first gas meter is known by may be the identifier of one that it replaced.
-            is_taken = identifier == gas and self.version.key in GAS_READINGS
-            return f"{identifier}_{slot.number}" if is_taken else identifier
+            is_taken = slot.ids_of == gas and self.version.key in GAS_READINGS
+            return f"{slot.ids_of}_{slot.number}" if is_taken else slot.ids_of
         behind = gas if slot.type is MBusType.GAS else electricity
-        return f"{behind}_{slot.identity.removeprefix(CHANNEL)}"
+        return f"{behind}_{slot.ids_of.removeprefix(CHANNEL)}"
 
     def _gas_reading(self, slot: Slot) -> str:
         """Return the built-in's key for a meter that it does not know by its identifier, or "".
@@ -255,10 +308,32 @@ class EntryIdentity(Identity):
         That is the first gas meter; where there is none, the one that it took for it.
         """
         is_it = _is_first_gas(slot) or (
-            slot.identity == self.entry.data.get(CONF_SERIAL_ID_GAS)
+            slot.ids_of == self.entry.data.get(CONF_SERIAL_ID_GAS)
             and not any(other.type is MBusType.GAS for other in self.roster.slots)
         )
         return GAS_READINGS.get(self.version.key, "") if is_it else ""
+
+
+@callback
+def _leave(hass: HomeAssistant, entity: er.RegistryEntry) -> None:
+    """Let the entry that has an entity leave its meter to another one, where it is gone from there.
+
+    The registry remembers the entity, and gives its entity id to whatever has its unique id next.
+    """
+    entry: ConfigEntry[Any] | None = hass.config_entries.async_get_entry(
+        entity.config_entry_id or ""
+    )
+    devices = dr.async_get(hass)
+    device = devices.async_get(entity.device_id or "")
+    if entry is None or entry.state is not ConfigEntryState.LOADED or device is None:
+        return
+    p1_port = entry.runtime_data
+    telegram, roster = p1_port.dsmr.telegram, p1_port.roster
+    identity = EntryIdentity(roster.version, hass, entry, roster)
+    # Where nothing is read, it may be there still.
+    if telegram is not None and identity.forget(device.identifiers, telegram):
+        devices.async_remove_device(device.id)
+        p1_port.reader.learnt.set()
 
 
 def _is_reading(description: DSMRSensorDescription) -> bool:

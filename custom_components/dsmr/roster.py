@@ -43,6 +43,8 @@ class Slot:
         number: the first is 1.
         identity: the meter that is there now, or "" before the first telegram.
         lines: the value groups C.D.E that it sends, and what follows from them.
+        keeps: what its unique ids are made of in place of its identity, where those that would be
+            made of that are another entry's; else "".
         heard: those of the lines that have come since the start.
     """
 
@@ -50,12 +52,18 @@ class Slot:
     number: int
     identity: str
     lines: set[str]
+    keeps: str = ""
     heard: set[str] = field(default_factory=set, repr=False)
 
     @property
     def identifier(self) -> str:
         """The identifier of the meter that is there now, or "" where it has none."""
         return "" if self.identity.startswith(CHANNEL) else self.identity
+
+    @property
+    def ids_of(self) -> str:
+        """What its unique ids are made of."""
+        return self.keeps or self.identity
 
 
 @dataclass(slots=True)
@@ -133,8 +141,8 @@ class Roster:
     @classmethod
     def _of(cls, port_id: str, stored: Mapping[str, Any]) -> Roster:
         slots = [
-            Slot(MBusType(type_), number, identity, set(lines))
-            for type_, number, identity, lines in stored["slots"]
+            Slot(MBusType(type_), number, identity, set(lines), *keeps)
+            for type_, number, identity, lines, *keeps in stored["slots"]
         ]
         return cls(
             port_id,
@@ -160,7 +168,10 @@ class Roster:
                 "serial": list(self.serial.stored),
                 "patience": self.patience,
                 "lines": sorted(self.lines),
-                "slots": [[int(s.type), s.number, s.identity, sorted(s.lines)] for s in self.slots],
+                "slots": [
+                    [int(s.type), s.number, s.identity, sorted(s.lines), s.keeps]
+                    for s in self.slots
+                ],
             }
         )
 
@@ -208,6 +219,8 @@ class Roster:
             at_once = sum(_kind(other.type) == kind for other in new[index:])
             if gone:
                 slot = gone[-at_once:][0]
+                # Whether the unique ids pass to it too, is known where the entities are.
+                slot.keeps = slot.ids_of
                 slot.type, slot.identity = meter.type, meter.identity
             else:
                 self.slots.append(Slot(meter.type, len(alike) + 1, meter.identity, set()))

@@ -216,9 +216,14 @@ class Sensors:
     def _keep_ids(self) -> None:
         """Let the sensors and the device of a meter that was replaced pass to the one in its slot.
 
-        Their unique ids are made of the meter's identifier; entity ids and history stay.
+        Their unique ids are made of the meter's identifier; entity ids and history stay. Where
+        another entry has that meter, whose cable or gateway was swapped with this one's, the unique
+        ids stay too.
         """
         entities, devices = er.async_get(self._hass), dr.async_get(self._hass)
+        for slot in self._roster.slots:
+            if slot.keeps and not self._identity.is_taken(slot):
+                slot.keeps = ""
         identifiers = {slot.identity: self._identity.device(slot) for slot in self._roster.slots}
         # The built-in has met these meters, and made what is theirs: they take nobody's place.
         met = {
@@ -227,20 +232,12 @@ class Sensors:
             if identifier
             and devices.async_get_device_by_identifier(identifier, self._roster.port_id)
         }
-        for expected, sensor in list(self._sensors.items()):
+        for old, sensor in list(self._sensors.items()):
             new = self._identity.unique_id(sensor.entity_description, sensor.slot)
-            if new == expected or sensor.slot is None:
+            if new == old or sensor.slot is None:
                 continue
-            del self._sensors[expected]
-            old = str(sensor.unique_id)
-            taken = entities.async_get(
-                entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, new) or ""
-            )
-            if old == new or (taken and taken.config_entry_id != self._roster.port_id):
-                # It has that id again, or another entry has it, whose cable or gateway was swapped
-                # with this one's: what there is goes on under the id that it has.
-                self._sensors[new] = sensor
-                continue
+            del self._sensors[old]
+            taken = entities.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, new)
             if taken or sensor.slot.identity in met:
                 sensor.leave()
                 continue
