@@ -81,7 +81,9 @@ def test_the_version_of_an_encrypted_telegram_is_told_from_what_is_in_it(
             T210.replace(b"/EST5", b"/XYZ5"), "5", id="another operator in Austria, plain"
         ),
         pytest.param(
-            telegram_of("sagemcom-hungary").replace(b"/SAG5SAG-METER", b"/HLY5\\D545-METER"),
+            telegram_of("sagemcom-hungary")
+            .replace(b"/SAG5SAG-METER", b"/HLY5\\D545-METER")
+            .replace(b"0-0:1.0.0", b"1-3:0.2.8(50)\r\n0-0:1.0.0"),
             "5EONHU",
             id="another maker in Hungary",
         ),

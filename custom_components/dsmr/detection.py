@@ -130,13 +130,14 @@ RULES: Final = (
         header="ESY5Q3D",
         why="the EasyMeter names itself; without a checksum it would look like DSMR 2.2",
     ),
-    Rule(version="4", p1_version="4", why="DSMR P1 4.0 and 4.2: 1-3:0.2.8 is the version"),
-    Rule(version="5", p1_version="5", why="DSMR P1 5.0: 1-3:0.2.8 is the version"),
     Rule(
         version="5EONHU",
         sends=frozenset({"5.8.0", "8.8.0"}),
-        why="no others count reactive energy by quadrant; the headers are the makers'",
+        why="no others count reactive energy by quadrant; the headers are the makers', one of "
+        "which says in 1-3:0.2.8 that it speaks DSMR 5",
     ),
+    Rule(version="4", p1_version="4", why="DSMR P1 4.0 and 4.2: 1-3:0.2.8 is the version"),
+    Rule(version="5", p1_version="5", why="DSMR P1 5.0: 1-3:0.2.8 is the version"),
     Rule(
         version="5S",
         sends=frozenset({"1.8.0", "3.8.0", "4.8.0"}),
