@@ -328,6 +328,24 @@ async def test_a_line_that_nobody_knows_is_kept_by_a_sensor_that_is_disabled(
     assert hass.data[YAML_PORTS]["yaml"].reader.counters.unreadable_lines == 0
 
 
+async def test_a_tariff_that_no_specification_knows_is_energy_and_part_of_the_total(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5})
+    await gateway.connected()
+    # As meters in Israel send them.
+    am550 = telegram_of("iskra-am550")
+    sent = am550.replace(b"1-0:1.8.1(", b"1-0:1.8.11(").replace(b"1-0:1.8.2(", b"1-0:1.8.13(")
+    async with gateway.sending(edited(sent)):
+        await state_of(hass, "sensor.obis_1_8_11", "4281.573")
+        await state_of(hass, "sensor.power_consumption_total", "8197.601")
+    state = hass.states.get("sensor.obis_1_8_13")
+    assert state
+    assert state.state == "3916.028"
+    shown = ("device_class", "state_class", "unit_of_measurement")
+    assert [state.attributes[name] for name in shown] == ["energy", "total_increasing", "kWh"]
+
+
 async def test_a_second_electricity_meter_has_its_own_sensors_for_lines_that_nobody_knows(
     hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
 ) -> None:

@@ -310,16 +310,18 @@ async def test_gas_per_hour_starts_again_with_a_new_gas_meter(
         {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": 5, "time_between_update": 0},
     )
     await gateway.connected()
-    for time, gas, expected in (
-        ("261112070000W", "03160.400", "unknown"),
-        ("261112070500W", "03160.500", "1.2"),
-        ("261112071000W", "00000.000", "unknown"),
-        ("261112071500W", "00000.050", "0.6"),
+    for time, sent, gas, flow in (
+        ("261112070000W", "03160.400", "3160.4", "unknown"),
+        ("261112070500W", "03160.500", "3160.5", "1.2"),
+        # That a counter runs back is believed when it is read for the third time.
+        ("261112071000W", "00000.000", "3160.5", "1.2"),
+        ("261112071500W", "00000.010", "3160.5", "1.2"),
+        ("261112072000W", "00000.020", "0.02", "unknown"),
+        ("261112072500W", "00000.070", "0.07", "0.6"),
     ):
-        # Three times: one telegram in which a counter runs back is not believed.
-        gateway.send(3 * edited(AM550, o0_1_24_2_1=f"({time})({gas}*m3)"))
-        await state_of(hass, "sensor.gas_consumption", str(float(gas)))
-        await state_of(hass, "sensor.hourly_gas_consumption", expected)
+        gateway.send(3 * edited(AM550, o0_1_24_2_1=f"({time})({sent}*m3)"))
+        await state_of(hass, "sensor.gas_consumption", gas)
+        await state_of(hass, "sensor.hourly_gas_consumption", flow)
 
 
 @pytest.mark.parametrize(

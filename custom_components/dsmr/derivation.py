@@ -34,6 +34,8 @@ QUARTER_HOUR: Final = 900
 LEAST_PEAK: Final = Decimal("2.5")
 """kW that the Flemish capacity tariff bills at least for each month (VREG, since 2023)."""
 BILLED_MONTHS: Final = 12
+LONGEST_MONTH: Final = timedelta(days=32)
+"""A month, with the hour by which summer time ends."""
 
 SHORTEST_FLOW: Final = 60.0
 """Seconds between two readings of an M-Bus meter, at least, for a flow: where it is read with each
@@ -90,13 +92,21 @@ def _average_peak(inputs: Sequence[Reading | None]) -> Reading:
     running, history = inputs
     # A month without a moment is one before the meter was there.
     months = [
-        (_month(entry.time), entry.value)
+        (_month(entry.time), entry.time, entry.value)
         for entry in (history.entries if history else ())
         if entry.time and entry.occurred and isinstance(entry.value, Decimal)
     ]
-    latest = max((month for month, _ in months), default=0)
-    peaks = [peak for month, peak in months if month > latest - (BILLED_MONTHS - 1)]
-    if (now := _value(running)) is not None:
+    numbers = {number for number, _, _ in months}
+    latest = max(numbers, default=0)
+    now, at = (_value(running), running.time) if running else (None, None)
+    peaks = [
+        peak
+        for number, end, peak in months
+        if number > latest - (BILLED_MONTHS - 1)
+        # So is one without any demand that is followed by none: the meter was tried in it.
+        and (peak or number + 1 in numbers or at is None or at - end < LONGEST_MONTH)
+    ]
+    if now is not None:
         peaks.append(now)
     billed = [max(peak, LEAST_PEAK) for peak in peaks]
     return Reading(sum(billed, Decimal()) / len(billed), "kW") if billed else _UNKNOWN
@@ -109,10 +119,10 @@ def _month(midnight: datetime) -> int:
 
 
 TARIFFS: Final[Mapping[str, tuple[str, ...]]] = {
-    total: tuple(f"{total[:-1]}{tariff}" for tariff in (1, 2, 3, 4))
+    total: tuple(f"{total[:-1]}{tariff}" for tariff in (1, 2, 3, 4, 11, 12, 13))
     for total in (ENERGY_IMPORTED, ENERGY_EXPORTED)
 }
-"""By a total of energy, the registers of which it is the sum."""
+"""By a total of energy, the registers of which it is the sum. Meters in Israel send 11 to 13."""
 
 # What is made of which lines, and whether it takes all of them. A line of the same reference that
 # the meter does send wins.

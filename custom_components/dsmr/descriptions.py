@@ -406,12 +406,14 @@ def unknown_line(obis: str, of: MBusType | None = None) -> DSMRSensorDescription
     name = f"OBIS {obis}"
     if of is not None:
         name += f" {of.name.lower().replace('_', ' ')}"
+    # Another country's tariff: what else is unknown nobody looks at until he asks for it.
+    is_energy = of is None and obis.startswith(("1.8.", "2.8."))
+    traits = _ENERGY if is_energy else _HIDDEN | {"step": ANY_CHANGE}
     return DSMRSensorDescription(
         key=slugify(name),
         translation_key="obis",
         translation_placeholders={"reference": obis},
         obis=obis,
         yaml_name=name,
-        step=ANY_CHANGE,
-        **_HIDDEN,
+        **traits,
     )

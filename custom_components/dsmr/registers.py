@@ -12,9 +12,10 @@ from typing import Final
 from .models import Reading
 
 DOUBTED_TELEGRAMS: Final = 3
-"""Telegrams in a row that count on from each other make a meter that was replaced …"""
+"""Telegrams in a row that count on from each other make a meter that was replaced. Of a meter that
+is read now and then, and repeated until it is read again, it is as many readings …"""
 DOUBTED_SECONDS: Final = 30.0
-"""… and whatever comes is believed after as many: telegrams may be rare, and power high."""
+"""… and of any other, whatever comes is believed after as many."""
 MOST_PER_HOUR: Final[Mapping[str | None, int]] = {
     "kWh": 2000,
     "kvarh": 2000,
@@ -31,14 +32,16 @@ class _Doubt:
     """What is not believed yet.
 
     Attributes:
-        value: the last value that was not believed.
+        reading: the last one that was not believed.
+        at: when it came.
         since: when the first one in a row came.
         telegrams: how many of the last ones count on from each other.
     """
 
-    value: Decimal
+    reading: Reading
+    at: float
     since: float
-    telegrams: int
+    telegrams: int = 1
 
 
 class Register:
@@ -47,7 +50,6 @@ class Register:
     def __init__(self) -> None:
         """Believe the first reading."""
         self._believed: Reading | None = None
-        self._value = Decimal()
         self._at = 0.0
         self._doubt: _Doubt | None = None
 
@@ -60,37 +62,44 @@ class Register:
             now: monotonic time, in seconds.
             earlier: when the telegram before came.
         """
-        believed, value = self._believed, reading.value
+        believed = self._believed
         if self._doubt is None:
             self._at = earlier
-        if not isinstance(value, Decimal):
+        if not isinstance(reading.value, Decimal):
             return reading
         if (
             believed is None
-            or self._is_plausible(believed, reading, value - self._value, now)
-            or self._persists(value, now)
+            or _counts_on(believed, reading, now - self._at)
+            or self._persists(reading, now)
         ):
-            self._believed, self._value, self._doubt = reading, value, None
+            self._believed, self._doubt = reading, None
             return reading
         return believed
 
-    def _is_plausible(
-        self, believed: Reading, reading: Reading, counted: Decimal, now: float
-    ) -> bool:
-        if reading.unit != believed.unit:
-            return False
-        elapsed = now - self._at
-        if reading.time and believed.time:
-            elapsed = max(elapsed, (reading.time - believed.time).total_seconds())
-        most = MOST_PER_HOUR.get(reading.unit, 0) * Decimal(elapsed) / 3600 + _SLACK
-        return 0 <= counted <= most
-
-    def _persists(self, value: Decimal, now: float) -> bool:
+    def _persists(self, reading: Reading, now: float) -> bool:
         """Return whether doubted values have come for long enough, or one that counts on often."""
         doubt = self._doubt
         if doubt is None:
-            self._doubt = _Doubt(value, now, 1)
+            self._doubt = _Doubt(reading, now, now)
             return False
-        doubt.telegrams = doubt.telegrams + 1 if 0 <= value - doubt.value <= _SLACK else 1
-        doubt.value = value
-        return doubt.telegrams >= DOUBTED_TELEGRAMS or now - doubt.since >= DOUBTED_SECONDS
+        if reading.time and reading == doubt.reading:
+            # What is wrong in it, the meter repeats.
+            return False
+        counts_on = _counts_on(doubt.reading, reading, now - doubt.at)
+        doubt.telegrams = doubt.telegrams + 1 if counts_on else 1
+        doubt.reading, doubt.at = reading, now
+        is_late = not reading.time and now - doubt.since >= DOUBTED_SECONDS
+        return is_late or doubt.telegrams >= DOUBTED_TELEGRAMS
+
+
+def _counts_on(before: Reading, reading: Reading, seconds: float) -> bool:
+    """Return whether a register may have counted from one reading to another in so many seconds."""
+    value, counted = reading.value, before.value
+    if not isinstance(value, Decimal) or not isinstance(counted, Decimal):
+        return False
+    if reading.unit != before.unit:
+        return False
+    if reading.time and before.time:
+        seconds = max(seconds, (reading.time - before.time).total_seconds())
+    most = MOST_PER_HOUR.get(reading.unit, 0) * Decimal(seconds) / 3600 + _SLACK
+    return 0 <= value - counted <= most
