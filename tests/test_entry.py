@@ -500,6 +500,39 @@ async def test_gas_stays_with_its_port_at_each_start_after_cables_were_swapped_a
     assert all(entities == made[0] for entities in made[1:])
 
 
+@pytest.mark.logs("No telegrams from")
+@pytest.mark.logs("Telegrams come from")
+async def test_ids_of_gas_that_are_free_again_are_the_same_after_the_next_start(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway, hass_storage: dict[str, Any]
+) -> None:
+    other = edited(AM550, o0_1_96_1_0="(4732)", o0_1_24_2_1="(261112060000W)(00006.000*m3)")
+    gateways = (gateway, second_gateway)
+    entry, swapped = (
+        entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
+        for number, gateway in enumerate(gateways)
+    )
+    for each in (entry, swapped):
+        await set_up_entry(hass, each)
+    for first, second in ((AM550, other), (other, AM550)):
+        for its_gateway, sent in zip(gateways, (first, second), strict=True):
+            await its_gateway.connected()
+            its_gateway.send(sent)
+        shown = "6.0" if first is other else "3160.427"
+        await state_of(hass, "sensor.gas_meter_gas_consumption", shown)
+        await hass.async_block_till_done()
+    stored = hass_storage[f"dsmr.{entry.entry_id}"]["data"]
+    assert [keeps for *_, keeps in stored["slots"]] == [GAS]
+    await hass.config_entries.async_remove(swapped.entry_id)
+    async with gateway.sending(other):
+        gateway.drop()
+        await until(lambda: hass_storage[f"dsmr.{entry.entry_id}"]["data"]["slots"][0][4] == "")
+        before = entities_of(hass, entry)
+        assert await hass.config_entries.async_reload(entry.entry_id)
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "6.0")
+    await hass.async_block_till_done()
+    assert entities_of(hass, entry) == before
+
+
 WITHOUT_GAS = edited(AM550, o0_1_24_1_0="", o0_1_96_1_0="", o0_1_24_2_1="")
 
 

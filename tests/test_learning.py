@@ -292,6 +292,18 @@ async def test_a_gas_meter_that_is_replaced_again_takes_the_sensor_of_the_one_be
     assert value_of(hass, "sensor.gas_consumption") == "unknown"
 
 
+def test_a_meter_that_is_back_is_where_its_unique_ids_were_kept() -> None:
+    def contents(*identifiers: str) -> Contents:
+        meters = (MBusMeter(MBusType.GAS, identifier, 1) for identifier in identifiers)
+        return Contents(frozenset(), tuple(meters))
+
+    roster = Roster("", OTHERS, set(), [], OTHERS.serial)
+    # The cable is put into a house with two gas meters, and back.
+    for there in ("A",), ("P", "Q"), ("A",):
+        assert roster.take(contents(*there))
+    assert {(slot.number, slot.identity) for slot in roster.slots} == {(1, "A"), (2, "Q")}
+
+
 def test_meters_that_are_replaced_at_once_are_replaced_in_their_order() -> None:
     def contents(*identifiers: str) -> Contents:
         meters = (MBusMeter(MBusType.WATER, identifier, 1) for identifier in identifiers)

@@ -55,8 +55,7 @@ class Meter:
 
     def gas(self, read: str, volume: str) -> object:
         """Return what is shown of a gas meter, by a telegram with a reading of some time."""
-        sent = edited(AM550, o0_1_24_2_1=f"(261112{read}W)({volume}*m3)")
-        readings = self.says(sent).readings
+        readings = self.says(edited(AM550, o0_1_24_2_1=f"(261112{read}W)({volume}*m3)")).readings
         return next(r.value for key, r in readings.items() if key.obis == MBUS_READING)
 
 
@@ -326,6 +325,15 @@ def test_a_wrong_reading_of_gas_is_held_for_as_long_as_the_meter_repeats_it(wron
         )
     ]
     assert shown == [Decimal("2300.123")] * 601 + [Decimal("2300.155")] * 2
+
+
+@pytest.mark.parametrize("damaged", ["09300.123", "02300.923"])
+def test_a_reading_of_gas_that_the_line_damaged_once_is_shown_for_no_longer_than_half_a_minute(
+    damaged: str,
+) -> None:
+    meter = Meter("2.2", 10)
+    shown = [meter.gas("070000", gas) for gas in (damaged, *["02300.123"] * 3)]
+    assert shown == [Decimal(damaged)] * 3 + [Decimal("2300.123")]
 
 
 def test_a_gas_meter_that_was_replaced_is_believed_at_its_third_reading() -> None:

@@ -330,8 +330,9 @@ def _leave(hass: HomeAssistant, entity: er.RegistryEntry) -> None:
     p1_port = entry.runtime_data
     telegram, roster = p1_port.dsmr.telegram, p1_port.roster
     identity = EntryIdentity(roster.version, hass, entry, roster)
+    knows = any(identity.device(slot) in device.identifiers for slot in roster.slots)
     # Where nothing is read, it may be there still.
-    if telegram is not None and identity.forget(device.identifiers, telegram):
+    if knows and telegram is not None and identity.forget(device.identifiers, telegram):
         devices.async_remove_device(device.id)
         p1_port.reader.learnt.set()
 

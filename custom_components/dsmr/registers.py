@@ -70,25 +70,27 @@ class Register:
         if (
             believed is None
             or _counts_on(believed, reading, now - self._at)
-            or self._persists(reading, now)
+            or self._persists(believed, reading, now)
         ):
             self._believed, self._doubt = reading, None
             return reading
         return believed
 
-    def _persists(self, reading: Reading, now: float) -> bool:
+    def _persists(self, believed: Reading, reading: Reading, now: float) -> bool:
         """Return whether doubted values have come for long enough, or one that counts on often."""
         doubt = self._doubt
         if doubt is None:
             self._doubt = _Doubt(reading, now, now)
             return False
-        if reading.time and reading == doubt.reading:
-            # What is wrong in it, the meter repeats.
+        # The meter repeats it until it is read again, with what is wrong in it. But of two values
+        # for one moment the line has damaged one, and that is not the one that is repeated.
+        is_repeated = reading.time is not None and reading.time != believed.time
+        if is_repeated and reading == doubt.reading:
             return False
         counts_on = _counts_on(doubt.reading, reading, now - doubt.at)
         doubt.telegrams = doubt.telegrams + 1 if counts_on else 1
         doubt.reading, doubt.at = reading, now
-        is_late = not reading.time and now - doubt.since >= DOUBTED_SECONDS
+        is_late = not is_repeated and now - doubt.since >= DOUBTED_SECONDS
         return is_late or doubt.telegrams >= DOUBTED_TELEGRAMS
 
 

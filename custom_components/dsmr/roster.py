@@ -210,15 +210,19 @@ class Roster:
     def _place(self, new: list[MBusMeter], present: set[_KnownBy]) -> None:
         """Put each new meter in the slot of one that is gone, or in a new one.
 
-        Of those that are gone they replace the ones that were there last, in their order.
+        One whose unique ids a slot has kept is back in it. Of those that are gone the others
+        replace the ones that were there last, in their order.
         """
+        kept = {slot.keeps for slot in self.slots}
+        new = sorted(new, key=lambda meter: meter.identity not in kept)
         for index, meter in enumerate(new):
             kind = _kind(meter.type)
             alike = [slot for slot in self.slots if _kind(slot.type) == kind]
             gone = [slot for slot in alike if _known_by(slot) not in present]
             at_once = sum(_kind(other.type) == kind for other in new[index:])
             if gone:
-                slot = gone[-at_once:][0]
+                back = [slot for slot in gone if slot.keeps == meter.identity]
+                slot = (back or gone[-at_once:])[0]
                 # Whether the unique ids pass to it too, is known where the entities are.
                 slot.keeps = slot.ids_of
                 slot.type, slot.identity = meter.type, meter.identity

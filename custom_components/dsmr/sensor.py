@@ -224,6 +224,7 @@ class Sensors:
         for slot in self._roster.slots:
             if slot.keeps and not self._identity.is_taken(slot):
                 slot.keeps = ""
+                self._p1_port.reader.learnt.set()
         identifiers = {slot.identity: self._identity.device(slot) for slot in self._roster.slots}
         # The built-in has met these meters, and made what is theirs: they take nobody's place.
         met = {
