@@ -429,14 +429,19 @@ async def test_a_gas_meter_that_was_replaced_and_is_sent_on_is_another_device(
         assert device_registry.async_get_device_by_identifier(("dsmr", serial), entry.entry_id)
 
 
+def entries_at(*gateways: Gateway) -> list[MockConfigEntry]:
+    """Return an entry for each gateway, of the same gas meter and of other electricity meters."""
+    return [
+        entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
+        for number, gateway in enumerate(gateways)
+    ]
+
+
 async def test_entries_whose_gateways_were_swapped_read_on_under_the_ids_they_have(
     hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
 ) -> None:
     gateways = (gateway, second_gateway)
-    entries = [
-        entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
-        for number, gateway in enumerate(gateways)
-    ]
+    entries = entries_at(*gateways)
     for entry, its_gateway in zip(entries, gateways, strict=True):
         await set_up_entry(hass, entry)
         await its_gateway.connected()
@@ -472,10 +477,7 @@ async def test_gas_stays_with_its_port_at_each_start_after_cables_were_swapped_a
     places: list[tuple[int, int | None]],
 ) -> None:
     gateways = (gateway, second_gateway)
-    entries = [
-        entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
-        for number, gateway in enumerate(gateways)
-    ]
+    entries = entries_at(*gateways)
     for entry in entries:
         await set_up_entry(hass, entry)
     sensors = ("sensor.gas_meter_gas_consumption", "sensor.gas_meter_gas_consumption_2")
@@ -507,10 +509,7 @@ async def test_ids_of_gas_that_are_free_again_are_the_same_after_the_next_start(
 ) -> None:
     other = edited(AM550, o0_1_96_1_0="(4732)", o0_1_24_2_1="(261112060000W)(00006.000*m3)")
     gateways = (gateway, second_gateway)
-    entry, swapped = (
-        entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
-        for number, gateway in enumerate(gateways)
-    )
+    entry, swapped = entries_at(*gateways)
     for each in (entry, swapped):
         await set_up_entry(hass, each)
     for first, second in ((AM550, other), (other, AM550)):
@@ -571,10 +570,7 @@ async def test_a_gas_meter_that_an_entry_has_left_goes_on_in_the_one_that_is_add
 async def test_a_gas_meter_that_two_entries_read_is_shown_by_both_until_one_is_removed(
     hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
 ) -> None:
-    entries = [
-        entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
-        for number, gateway in enumerate((gateway, second_gateway))
-    ]
+    entries = entries_at(gateway, second_gateway)
     sensors = ("sensor.gas_meter_gas_consumption", "sensor.gas_meter_gas_consumption_2")
     async with gateway.sending(AM550), second_gateway.sending(AM550):
         await set_up_entry(hass, entries[0])
@@ -598,10 +594,7 @@ async def test_a_gas_meter_that_two_entries_read_is_shown_by_both_until_one_is_r
 async def test_an_entry_that_is_enabled_again_has_the_gas_that_it_had_though_another_reads_it_too(
     hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
 ) -> None:
-    entries = [
-        entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
-        for number, gateway in enumerate((gateway, second_gateway))
-    ]
+    entries = entries_at(gateway, second_gateway)
     sensors = ("sensor.gas_meter_gas_consumption", "sensor.gas_meter_gas_consumption_2")
     async with gateway.sending(AM550), second_gateway.sending(AM550):
         await set_up_entry(hass, entries[0])
@@ -622,10 +615,7 @@ async def test_a_gas_meter_that_is_back_beside_the_one_that_took_its_sensor_has_
     hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
 ) -> None:
     other = edited(AM550, o0_1_96_1_0="(4731)", o0_1_24_2_1="(261112060000W)(00006.000*m3)")
-    entries = [
-        entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
-        for number, gateway in enumerate((gateway, second_gateway))
-    ]
+    entries = entries_at(gateway, second_gateway)
     async with gateway.sending(AM550), second_gateway.sending(other):
         await set_up_entry(hass, entries[0])
         await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")

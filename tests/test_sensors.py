@@ -18,6 +18,7 @@ from custom_components.dsmr.reading import DSMRSensor
 
 from .meter import MODELS, SimulatedMeter
 from .parts import Gateway, edited, set_up, state_of, telegram_of, until, value_of
+from .test_reload import at
 
 AM550 = telegram_of("iskra-am550")
 
@@ -452,10 +453,7 @@ async def test_a_sensor_that_can_not_show_its_first_value_shows_its_next_one(
         return sensor._value
 
     monkeypatch.setattr(DSMRSensor, "native_value", property(value))
-    await set_up(
-        hass,
-        {"host": "127.0.0.1", "port": gateway.port, "dsmr_version": "5B", "time_between_update": 0},
-    )
+    await set_up(hass, at(gateway, dsmr_version="5B", time_between_update=0))
     await gateway.connected()
     # It is added with the telegram in which there is a water meter.
     gateway.send(with_water("872.000"))
@@ -484,15 +482,7 @@ async def test_a_sensor_that_home_assistant_could_not_add_is_added_after_an_outa
 
     with monkeypatch.context() as patch:
         patch.setattr(DSMRSensor, "native_value", property(value))
-        await set_up(
-            hass,
-            {
-                "host": "127.0.0.1",
-                "port": gateway.port,
-                "dsmr_version": "5B",
-                "time_between_update": 0,
-            },
-        )
+        await set_up(hass, at(gateway, dsmr_version="5B", time_between_update=0))
         await gateway.connected()
         gateway.send(with_water("872.000"))
         await state_of(hass, "sensor.gas_consumption", "764.815")

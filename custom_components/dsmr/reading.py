@@ -101,17 +101,21 @@ class DSMRSensor(PortEntity, SensorEntity):
         """Whether Home Assistant gave it up when it was about to be added: its state raised."""
         return self._is_added and self.hass is None
 
+    @property
+    def _is_there(self) -> bool:
+        return self._is_added and not self.was_dropped
+
     @callback
     def follow(self) -> None:
         """Listen to the reading of the meter that is in the slot now."""
-        if self._is_added and not self.was_dropped and self.reading_key != self._key:
+        if self._is_there and self.reading_key != self._key:
             self._stop_listening()
             self._listen()
 
     @callback
     def leave(self) -> None:
         """Leave Home Assistant, if it was added; its place in the registry stays."""
-        if self._is_added:
+        if self._is_there:
             self.hass.async_create_task(self.async_remove())
 
     @callback

@@ -206,10 +206,14 @@ class Sensors:
                 yield DSMRSensor(self._dsmr, self._identity, row, slot)
 
     def _let_go(self) -> None:
-        """Let the sensors of meters leave that are not there; one that is back has them anew."""
+        """Let the sensors of meters leave that are not there; one that is back has them anew.
+
+        So has a sensor that Home Assistant dropped.
+        """
         slots = self._roster.slots
         for unique_id, sensor in list(self._sensors.items()):
-            if sensor.slot is not None and not any(sensor.slot is slot for slot in slots):
+            is_gone = sensor.slot is not None and not any(sensor.slot is slot for slot in slots)
+            if is_gone or sensor.was_dropped:
                 del self._sensors[unique_id]
                 sensor.leave()
 
@@ -251,8 +255,6 @@ class Sensors:
                     devices.async_update_device(device_id, new_identifiers={identifier})
 
     def _add(self) -> None:
-        for unique_id in [key for key, sensor in self._sensors.items() if sensor.was_dropped]:
-            del self._sensors[unique_id]
         self._identity.meet(self._roster.slots, self._dsmr.telegram)
         new = [s for s in self._expected() if s.unique_id not in self._sensors]
         if telegram := self._dsmr.telegram or self._p1_port.probed:
