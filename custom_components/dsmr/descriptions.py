@@ -69,8 +69,8 @@ class DSMRSensorDescription(SensorEntityDescription):
         step: a change of at least this much, in the meter's unit, does not wait.
         mbus: the types of the M-Bus meter that it belongs to, or () for electricity.
         shows: what of the reading it shows.
-        detail: whether it changes all the time and few people look at it: in a config entry it is
-            disabled until somebody enables it, as in the built-in.
+        detail: whether few people look at it: in a config entry it is disabled until somebody
+            enables it, as in the built-in.
     """
 
     obis: str
@@ -82,9 +82,12 @@ class DSMRSensorDescription(SensorEntityDescription):
 
 
 _DIAGNOSTIC: Final[dict[str, Any]] = {"entity_category": EntityCategory.DIAGNOSTIC}
-_HIDDEN: Final[dict[str, Any]] = {**_DIAGNOSTIC, "entity_registry_enabled_default": False}
+_DISABLED: Final[dict[str, Any]] = {"entity_registry_enabled_default": False}
+_HIDDEN: Final = _DIAGNOSTIC | _DISABLED
 _MEASURED: Final[dict[str, Any]] = {"state_class": SensorStateClass.MEASUREMENT}
 _COUNTED: Final[dict[str, Any]] = {"state_class": SensorStateClass.TOTAL_INCREASING}
+# How the grid is, as in the built-in.
+_GRID: Final = _MEASURED | _DIAGNOSTIC
 
 _POWER: Final = _MEASURED | {
     "device_class": SensorDeviceClass.POWER,
@@ -112,18 +115,18 @@ _APPARENT_POWER: Final = _MEASURED | {
     "native_unit_of_measurement": UnitOfApparentPower.KILO_VOLT_AMPERE,
     "suggested_display_precision": 3,
 }
-_VOLTAGE: Final = _MEASURED | {
+_VOLTAGE: Final = _GRID | {
     "device_class": SensorDeviceClass.VOLTAGE,
     "native_unit_of_measurement": UnitOfElectricPotential.VOLT,
     "suggested_display_precision": 1,
 }
-_CURRENT: Final = _MEASURED | {
+_CURRENT: Final = _GRID | {
     "device_class": SensorDeviceClass.CURRENT,
     "native_unit_of_measurement": UnitOfElectricCurrent.AMPERE,
     "suggested_display_precision": 2,
 }
-_POWER_FACTOR: Final = _MEASURED | {"device_class": SensorDeviceClass.POWER_FACTOR}
-_FREQUENCY: Final = _MEASURED | {
+_POWER_FACTOR: Final = _GRID | {"device_class": SensorDeviceClass.POWER_FACTOR}
+_FREQUENCY: Final = _GRID | {
     "device_class": SensorDeviceClass.FREQUENCY,
     "native_unit_of_measurement": UnitOfFrequency.HERTZ,
 }
@@ -132,7 +135,7 @@ _SECONDS: Final[dict[str, Any]] = {
     "native_unit_of_measurement": UnitOfTime.SECONDS,
     "suggested_display_precision": 0,
 }
-_COUNT: Final = _COUNTED | {"step": ANY_CHANGE}
+_COUNT: Final = _COUNTED | _DIAGNOSTIC | {"step": ANY_CHANGE, "detail": True}
 _TEXT: Final[dict[str, Any]] = {"step": ANY_CHANGE}
 _TIME: Final[dict[str, Any]] = {
     "device_class": SensorDeviceClass.TIMESTAMP,
@@ -239,34 +242,35 @@ SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
     *_phases("instantaneous_current_{}", ("31.7.0", "51.7.0", "71.7.0"), "Current", **_CURRENT,
              detail=True),
     *_phases("average_voltage_{}", ("32.24.0", "52.24.0", "72.24.0"), "Average voltage",
-             **_VOLTAGE, **_HIDDEN),
-    _row("instantaneous_voltage", "12.7.0", "Voltage", **_VOLTAGE, **_HIDDEN),
-    _row("instantaneous_current", "11.7.0", "Current", **_CURRENT, **_HIDDEN),
-    _row("instantaneous_current_sum", "90.7.0", "Current sum", **_CURRENT, **_HIDDEN),
-    _row("instantaneous_current_neutral", "91.7.0", "Current neutral", **_CURRENT, **_HIDDEN),
-    _row("nominal_voltage", "94.32.1", "Nominal voltage", **_VOLTAGE, **_HIDDEN),
+             **_VOLTAGE, **_DISABLED),
+    _row("instantaneous_voltage", "12.7.0", "Voltage", **_VOLTAGE, **_DISABLED),
+    _row("instantaneous_current", "11.7.0", "Current", **_CURRENT, **_DISABLED),
+    _row("instantaneous_current_sum", "90.7.0", "Current sum", **_CURRENT, **_DISABLED),
+    _row("instantaneous_current_neutral", "91.7.0", "Current neutral", **_CURRENT, **_DISABLED),
+    _row("nominal_voltage", "94.32.1", "Nominal voltage", **_VOLTAGE, **_DISABLED),
     _row("eon_hu_frequency", "14.7.0", "Frequency", **_FREQUENCY, detail=True),
     _row("instantaneous_power_factor_total", "13.7.0", "Power factor", **_POWER_FACTOR,
          detail=True),
-    _row("minimum_power_factor", "13.3.0", "Minimum power factor", **_POWER_FACTOR, **_HIDDEN),
+    _row("minimum_power_factor", "13.3.0", "Minimum power factor", **_POWER_FACTOR, **_DISABLED),
     *_phases("instantaneous_power_factor_{}", ("33.7.0", "53.7.0", "73.7.0"), "Power factor",
              **_POWER_FACTOR, detail=True),
     _row("short_power_failure_count", "96.7.21", "Short power failure count", **_COUNT),
     _row("long_power_failure_count", "96.7.9", "Long power failure count", **_COUNT),
-    _row("last_power_failure", "99.97.0", "Last power failure", **_TIME, step=ANY_CHANGE),
-    _row("last_power_failure_duration", "99.97.0", "Last power failure duration", **_SECONDS,
+    _row("last_power_failure", "99.97.0", "Last power failure", **_TIME, **_DIAGNOSTIC,
          step=ANY_CHANGE),
+    _row("last_power_failure_duration", "99.97.0", "Last power failure duration", **_SECONDS,
+         **_DIAGNOSTIC, step=ANY_CHANGE),
     *_phases("voltage_sag_{}_count", ("32.32.0", "52.32.0", "72.32.0"), "Voltage sags", **_COUNT),
     *_phases("voltage_sag_{}_duration", ("32.33.0", "52.33.0", "72.33.0"),
              "Voltage sag duration", **_SECONDS, **_HIDDEN),
     *_phases("voltage_sag_{}_depth", ("32.34.0", "52.34.0", "72.34.0"), "Voltage sag depth",
-             **_VOLTAGE, **_HIDDEN),
+             **_VOLTAGE, **_DISABLED),
     *_phases("voltage_swell_{}_count", ("32.36.0", "52.36.0", "72.36.0"), "Voltage swells",
              **_COUNT),
     *_phases("voltage_swell_{}_duration", ("32.37.0", "52.37.0", "72.37.0"),
              "Voltage swell duration", **_SECONDS, **_HIDDEN),
     *_phases("voltage_swell_{}_height", ("32.38.0", "52.38.0", "72.38.0"),
-             "Voltage swell height", **_VOLTAGE, **_HIDDEN),
+             "Voltage swell height", **_VOLTAGE, **_DISABLED),
     # Reactive and apparent
     _row("reactive_power_imported", "3.7.0", "Reactive power imported", **_REACTIVE_POWER),
     _row("reactive_power_exported", "4.7.0", "Reactive power exported", **_REACTIVE_POWER),
@@ -324,10 +328,10 @@ SENSORS: Final[tuple[DSMRSensorDescription, ...]] = (
          **_APPARENT_POWER, **_HIDDEN),
     # Limits, switches and messages
     _row("actual_threshold_electricity", "17.0.0", "Power threshold", **_MEASURED, **_DIAGNOSTIC,
-         device_class=SensorDeviceClass.POWER,
+         detail=True, device_class=SensorDeviceClass.POWER,
          native_unit_of_measurement=UnitOfPower.KILO_WATT),
     *_phases("fuse_threshold_{}", ("31.4.0", "51.4.0", "71.4.0"), "Fuse threshold", **_CURRENT,
-             **_DIAGNOSTIC),
+             detail=True),
     _row("switch_position", "96.3.10", "Switch position", **_SWITCH, **_DIAGNOSTIC),
     *(_row(f"relay_{number}_position", f"{number}:{RELAY}", f"Relay {number} position", **_SWITCH,
            **_DIAGNOSTIC) for number in (1, 2, 3, 4)),
