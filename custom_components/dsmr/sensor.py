@@ -80,13 +80,15 @@ async def async_setup_platform(
     hass.data.setdefault(YAML_PORTS, {})[prefix] = p1_port
     suggest(hass, p1_port, config[CONF_NAME])
 
-    def begin() -> None:
+    def identity() -> YamlIdentity:
         version = p1_port.reader.version
-        identity = YamlIdentity(
-            version, prefix, config[CONF_NAME], precision=config[CONF_PRECISION]
-        )
-        Sensors(hass, p1_port, identity, async_add_entities).begin()
+        return YamlIdentity(version, prefix, config[CONF_NAME], precision=config[CONF_PRECISION])
 
+    def begin() -> None:
+        Sensors(hass, p1_port, identity(), async_add_entities).begin()
+
+    # They say why nothing comes, also as long as the version is not known.
+    async_add_entities(port_sensors(p1_port, identity()))
     if roster.version is not OTHERS:
         begin()
     if connection.detects:
@@ -132,6 +134,8 @@ async def async_setup_entry(
     port = entry.runtime_data
     identity = EntryIdentity(port.reader.version, hass, entry, port.roster)
     Sensors(hass, port, identity, async_add_entities).begin()
+    # Now there is the device that they are named after.
+    async_add_entities(port_sensors(port, identity))
 
 
 class Sensors:
@@ -165,8 +169,6 @@ class Sensors:
     def begin(self) -> None:
         """Read the port, and add the sensors: those that there may be, and those that are heard."""
         self._add()
-        # Now there is the device that they are named after.
-        self._add_entities(port_sensors(self._p1_port, self._identity))
         self._dsmr.listen_contents(self._contents_changed)
         self._p1_port.start(forgetting=self._forget_unheard(), remembering=self._remember())
 
