@@ -74,7 +74,7 @@ class PortIssue:
         self._lost(None)
 
     def _say(self, cause: Cause) -> None:
-        reader = self._reader
+        reader, looks_like = self._reader, self._reader.stream.looks_like
         self._said = cause
         ir.async_create_issue(
             self._hass,
@@ -85,7 +85,7 @@ class PortIssue:
             translation_key=str(cause),
             translation_placeholders={
                 "port": reader.connection.name,
-                "version": (reader.stream.looks_like or reader.version).label,
+                "version": looks_like.label if looks_like else "",
                 "holder": reader.holder,
             },
         )
