@@ -31,6 +31,12 @@ class Meter:
     port: str
     version: str
 
+    @property
+    def written(self) -> dict[str, str]:
+        """What stands there."""
+        sensor = {"platform": "dsmr", "port": self.port, "dsmr_version": self.version}
+        return sensor | ({"host": self.host} if self.host else {})
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run the demo, or its check, and return the exit code."""
@@ -52,7 +58,9 @@ def _parse(arguments: Sequence[str]) -> tuple[Meter | None, bool]:
     )
     parser.add_argument("--host", help="the network host that a real meter is connected to")
     parser.add_argument(
-        "--dsmr-version", metavar="VERSION", help="what a real meter speaks, such as 5 or 5B"
+        "--dsmr-version",
+        metavar="VERSION",
+        help="what a real meter speaks, such as 5 or 5B; it is found out where this is left out",
     )
     parser.add_argument(
         "--check",
@@ -64,22 +72,21 @@ def _parse(arguments: Sequence[str]) -> tuple[Meter | None, bool]:
         if options.host or options.dsmr_version:
             parser.error("--host and --dsmr-version are about a real meter: give its --port too")
         return None, options.check
-    # Imports Home Assistant, which takes seconds that the simulated meter can do without.
-    from custom_components.dsmr.versions import VERSIONS  # noqa: PLC0415
-
-    if options.dsmr_version not in VERSIONS:
-        parser.error(f"--port needs --dsmr-version, one of {', '.join(VERSIONS)}")
-    if options.host:
-        if not options.port.isdecimal() or not 0 < int(options.port) < 65536:
-            parser.error(f"with --host, --port is a number up to 65535, not {options.port!r}")
-    elif options.port.isdecimal():
-        parser.error(f"--port {options.port} is a TCP port: give its --host too")
-    elif "://" not in options.port:
+    if "/" in options.port and "://" not in options.port:
         if not Path(options.port).exists():
             parser.error(f"there is no {options.port}: is the cable connected?")
         if not os.access(options.port, os.R_OK | os.W_OK):
             parser.error(f"you may not open {options.port}: are you in its group?")
-    meter = Meter(host=options.host, port=options.port, version=options.dsmr_version)
+    meter = Meter(host=options.host, port=options.port, version=options.dsmr_version or "auto")
+    # Imports Home Assistant, which takes seconds that the simulated meter can do without.
+    from probatio import Invalid  # noqa: PLC0415
+
+    from custom_components.dsmr.schema import CONFIGURATION as SCHEMA  # noqa: PLC0415
+
+    try:
+        SCHEMA(meter.written)
+    except Invalid as error:
+        parser.error(str(error))
     return meter, options.check
 
 
@@ -130,13 +137,10 @@ async def _home(meter: Meter | None, checking: bool) -> AsyncIterator[Home]:
 
 def files(meter: Meter) -> dict[str, str]:
     """Return the files of the configuration directory of the demo at a meter."""
-    sensor = {"platform": "dsmr", "port": meter.port, "dsmr_version": meter.version}
-    if meter.host:
-        sensor["host"] = meter.host
     written = {
         str(path.relative_to(CONFIGURATION)): path.read_text(encoding="utf-8")
         for path in CONFIGURATION.rglob("*")
         if path.is_file()
     }
     # JSON is YAML, and quotes what has to be quoted.
-    return {**written, "sensor.yaml": json.dumps([sensor])}
+    return {**written, "sensor.yaml": json.dumps([meter.written])}
