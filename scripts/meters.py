@@ -24,7 +24,8 @@ a minute of telegrams. A value without a ● appears where a meter of that versi
 same. Values of meters behind the electricity meter appear with the meter.
 
 The first two columns are the names of one sensor: in `configuration.yaml`, and in the interface,
-where the meter is a device and its name stands before that of the sensor. In `configuration.yaml`,
+where the meter is a device and its name stands before that of the sensor. Where a meter writes
+another unit, as some do that count heat in m³, the sensor has that. In `configuration.yaml`,
 *low* and *normal* change places for {", ".join(LOW_LAST)}:
 there `1.8.1` and `2.8.1` count the normal tariff.
 """
@@ -61,7 +62,8 @@ def table() -> Iterator[str]:
         if belgian := BELGIAN.get(description.key):
             name += f" (`5B`: {NAMES[belgian]['name']})"
         obis = f"`{description.obis}`" if description.obis[0].isdigit() else "derived"
-        unit = description.native_unit_of_measurement or ""
+        units = (description.suggested_unit_of_measurement, description.native_unit_of_measurement)
+        unit = next(filter(None, units), "")
         marks = ["●" if has(version, description) else "" for version in VERSIONS.values()]
         yield f"| {in_yaml(description)} | {name} | {obis} | {unit} | {' | '.join(marks)} |"
 
@@ -73,7 +75,7 @@ def versions() -> Iterator[str]:
     for version in VERSIONS.values():
         serial = version.serial
         line = f"{serial.baudrate} {serial.byte_size}{serial.parity.value}1"
-        checksum = "CRC16" if version.checksum else "none"
+        checksum = "CRC16" if version.checksum else "not needed"
         yield f"| `{version.key}` | {version.label} | {line} | {version.interval} s | {checksum} |"
 
 

@@ -363,6 +363,41 @@ async def test_telegrams_of_another_version_are_named_at_a_receiver_and_at_a_cab
         await hass.config_entries.async_remove(entry.entry_id)
 
 
+@pytest.mark.parametrize(
+    ("chosen", "model", "named"),
+    [
+        # Its header says what it is.
+        ("5", "fluvius-t211", "DSMR 5B (Belgium)"),
+        # It has no identifier where such a meter has it, and could be added any number of times.
+        ("5L", "iskra-am550", "DSMR 5"),
+        ("Q3D", "iskra-me382", "DSMR 2.2"),
+    ],
+)
+async def test_a_kind_that_was_chosen_by_mistake_is_told_from_the_one_that_it_is(
+    hass: HomeAssistant, gateway: Gateway, chosen: str, model: str, named: str
+) -> None:
+    sent = telegram_of(model)
+    form = await after(hass, await begin(hass, at(gateway), chosen), gateway, sent)
+    assert (form["step_id"], form["errors"]) == ("user", {"base": "wrong_version"})
+    assert (form["description_placeholders"] or {})["version"] == named
+    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "auto"})
+    shown = await after(hass, result, gateway, sent)
+    assert shown["step_id"] == "confirm"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "model"),
+    # DSMR 3 looks like 2.2; and who knows that a meter's 1 is the normal tariff, may say so.
+    [("3", "iskra-me382"), ("5B", "iskra-am550"), ("5S", "aidon-6534")],
+)
+async def test_a_kind_of_which_the_telegrams_may_be_is_what_a_person_says(
+    hass: HomeAssistant, gateway: Gateway, chosen: str, model: str
+) -> None:
+    result = await begin(hass, at(gateway), chosen)
+    shown = await after(hass, result, gateway, telegram_of(model))
+    assert shown["step_id"] == "confirm"
+
+
 @pytest.mark.logs("No telegrams? from .*: ")
 async def test_a_meter_that_encrypts_asks_for_its_key(
     hass: HomeAssistant, gateway: Gateway

@@ -362,6 +362,10 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_found(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """A telegram has come: whose is it?"""
         entry, serial = self._entry, self._found.identifier
+        is_chosen = self._port[CONF_DSMR_VERSION] != AUTO
+        if entry is None and is_chosen and (kind := self._found.other):
+            self._error, self._looks_like = Cause.WRONG_VERSION, kind.label
+            return await self.async_step_user()
         if serial:
             other = await self.async_set_unique_id(serial, raise_on_progress=entry is None)
             if other is not None and other is not entry:

@@ -75,6 +75,11 @@ class Rule:
     checksum: bool | None = None
     encrypted: bool | None = None
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether it goes by a name. What else tells a version may be in another's telegrams."""
+        return bool(self.header or self.belgian_version)
+
     def holds(self, traits: Traits) -> bool:
         """Return whether a telegram is of this rule."""
         return (
@@ -179,15 +184,20 @@ def traits_of(telegram: bytes, *, encrypted: bool = False) -> Traits:
     )
 
 
-def recognise(telegram: bytes, *, encrypted: bool = False) -> Version:
-    """Return the version of a telegram.
+def rule_of(telegram: bytes, *, encrypted: bool = False) -> Rule:
+    """Return the rule that tells the version of a telegram.
 
     Args:
         telegram: its bytes from '/' to the line end after '!', decrypted.
         encrypted: whether it came encrypted.
     """
     traits = traits_of(telegram, encrypted=encrypted)
-    return next(VERSIONS[rule.version] for rule in RULES if rule.holds(traits))
+    return next(rule for rule in RULES if rule.holds(traits))
+
+
+def recognise(telegram: bytes, *, encrypted: bool = False) -> Version:
+    """Return the version of a telegram; the arguments are those of `rule_of`."""
+    return VERSIONS[rule_of(telegram, encrypted=encrypted).version]
 
 
 class Search:

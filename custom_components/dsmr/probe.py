@@ -29,6 +29,7 @@ from .const import (
     DSMR_PROTOCOL,
     RFXTRX_DSMR_PROTOCOL,
 )
+from .detection import rule_of
 from .maker import described
 from .models import (
     ELECTRICITY,
@@ -45,7 +46,7 @@ from .models import (
 from .obis import ENERGY_EXPORTED, ENERGY_IMPORTED, MBUS_READING, POWER_EXPORTED, POWER_IMPORTED
 from .reader import QUEUE_SIZE, Reader
 from .telegram import Decoder
-from .versions import OTHERS, SerialSettings, Version
+from .versions import OTHERS, VERSIONS, SerialSettings, Version
 
 # Which line has the identifier of the electricity meter: as in the built-in `dsmr`, so that both
 # make the same unique ids of it.
@@ -57,6 +58,7 @@ _IDENTIFIERS: Final = {
     "Q3D": "0.0.0",
     "ISKRA_IE": "96.1.0",
 }
+_WITHOUT_IDENTIFIER: Final = frozenset({"5S", "SAGEMCOM_T210_D_R"})
 LOSSES: Final = 3
 """How often the other side may hang up: some let the one go who called before."""
 _NOTHING: Final = "-"
@@ -94,12 +96,24 @@ class Found:
     Attributes:
         version: the kind of meter.
         telegram: the telegram.
+        frame: its bytes, decrypted.
         serial: how the serial line was set, where it is one.
     """
 
     version: Version
     telegram: Telegram
+    frame: bytes
     serial: SerialSettings
+
+    @property
+    def other(self) -> Version | None:
+        """The kind of meter that it is, where that is not the one for which it was taken."""
+        rule = rule_of(self.frame, encrypted=self.version.encrypted)
+        has_all = self.identifier or self.version.key in _WITHOUT_IDENTIFIER
+        version = VERSIONS[rule.version]
+        # Many a telegram can be read as one of several kinds, and a person may know better.
+        is_right = version is self.version or (has_all and not rule.is_certain)
+        return None if is_right else version
 
     @property
     def identifier(self) -> str | None:
@@ -237,7 +251,8 @@ async def probe(
         while queue and not found.done():
             match queue.popleft():
                 case Telegram() as telegram:
-                    found.set_result(Found(reader.version, telegram, reader.serial))
+                    _, frame = reader.stream.heard[-1]
+                    found.set_result(Found(reader.version, telegram, frame, reader.serial))
                 case Disconnected() if reader.cause is not Cause.LOST or next(losses) == LOSSES:
                     found.set_exception(
                         ProbeError(_cause(reader), reader.stream.looks_like, reader.holder)
