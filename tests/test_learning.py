@@ -251,8 +251,8 @@ async def test_a_gas_meter_that_replaces_another_takes_its_sensor(
     am550 = telegram_of("iskra-am550")
     gateway.send(am550)
     await state_of(hass, "sensor.gas_consumption", "3160.427")
-    gateway.send(edited(am550, o0_1_96_1_0="(4732)", o0_1_24_2_1="(261112070000W)(00000.000*m3)"))
-    await state_of(hass, "sensor.gas_consumption", "0.0")
+    gateway.send(edited(am550, o0_1_96_1_0="(4732)", o0_1_24_2_1="(261112070000W)(00000.012*m3)"))
+    await state_of(hass, "sensor.gas_consumption", "0.012")
     assert hass.states.get("sensor.gas_consumption_2") is None
 
 

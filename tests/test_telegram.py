@@ -345,6 +345,19 @@ def test_a_gas_meter_that_was_replaced_is_believed_at_its_third_reading() -> Non
     assert shown == [Decimal("2300.123")] * 2 + [Decimal(43)]
 
 
+def test_a_gas_meter_of_which_the_first_reading_is_zero_is_unknown_until_it_is_read_again() -> None:
+    meter = Meter()
+    shown = [meter.gas("070000", "00000.000") for _ in range(100)]
+    shown += [meter.gas("070500", "02300.123") for _ in range(2)]
+    assert shown == [None] * 100 + [Decimal("2300.123")] * 2
+
+
+def test_a_new_gas_meter_stands_at_zero_once_it_has_been_read_three_times() -> None:
+    meter = Meter()
+    shown = [meter.gas(f"07{5 * n:02}00", "00000.000") for n in range(4)]
+    assert shown == [None, None, Decimal(0), Decimal(0)]
+
+
 def test_after_an_outage_a_counter_may_have_counted_on_for_as_long() -> None:
     meter = Meter()
     meter.shows(counting("100.001"))

@@ -23,6 +23,7 @@ MOST_PER_HOUR: Final[Mapping[str | None, int]] = {
     "m³": 1000,
 }
 """By the unit, the most that a register can count: a transformer station, in m³ a factory."""
+_UNKNOWN: Final = Reading(None)
 _SLACK: Final = Decimal(1)
 """Of the register's unit: registers are also corrected, and round."""
 
@@ -48,7 +49,7 @@ class Register:
     """One register of one meter."""
 
     def __init__(self) -> None:
-        """Believe the first reading."""
+        """Believe the first reading, if it is not the zero of one that is read now and then."""
         self._believed: Reading | None = None
         self._at = 0.0
         self._doubt: _Doubt | None = None
@@ -67,24 +68,25 @@ class Register:
             self._at = earlier
         if not isinstance(reading.value, Decimal):
             return reading
-        if (
-            believed is None
-            or _counts_on(believed, reading, now - self._at)
-            or self._persists(believed, reading, now)
-        ):
+        if believed is None:
+            # As long as the electricity meter has not read it again, it may send zero.
+            follows = reading.time is None or bool(reading.value)
+        else:
+            follows = _counts_on(believed, reading, now - self._at)
+        if follows or self._persists(reading, now):
             self._believed, self._doubt = reading, None
             return reading
-        return believed
+        return believed or _UNKNOWN
 
-    def _persists(self, believed: Reading, reading: Reading, now: float) -> bool:
+    def _persists(self, reading: Reading, now: float) -> bool:
         """Return whether doubted values have come for long enough, or one that counts on often."""
-        doubt = self._doubt
+        believed, doubt = self._believed, self._doubt
         if doubt is None:
             self._doubt = _Doubt(reading, now, now)
             return False
         # The meter repeats it until it is read again, with what is wrong in it. But of two values
         # for one moment the line has damaged one, and that is not the one that is repeated.
-        is_repeated = reading.time is not None and reading.time != believed.time
+        is_repeated = reading.time and (believed is None or reading.time != believed.time)
         if is_repeated and reading == doubt.reading:
             return False
         counts_on = _counts_on(doubt.reading, reading, now - doubt.at)
