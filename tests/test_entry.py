@@ -1,6 +1,6 @@
 """Config entries: those of the built-in `dsmr` go on as if nothing had happened, and back."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 import re
 from typing import Any, NamedTuple
@@ -373,9 +373,9 @@ async def test_a_gas_meter_that_replaces_another_takes_its_entity_and_device(
     gateway.send(AM550)
     await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
     device = device_registry.async_get_device_by_identifier(("dsmr", GAS), entry.entry_id)
-    replaced = edited(AM550, o0_1_96_1_0="(4732)", o0_1_24_2_1="(261112070000W)(00000.000*m3)")
+    replaced = edited(AM550, o0_1_96_1_0="(4732)", o0_1_24_2_1="(261112070000W)(00000.012*m3)")
     gateway.send(replaced)
-    await state_of(hass, "sensor.gas_meter_gas_consumption", "0.0")
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "0.012")
     gas = entity_registry.async_get("sensor.gas_meter_gas_consumption")
     assert gas
     assert device
@@ -388,7 +388,7 @@ async def test_a_gas_meter_that_replaces_another_takes_its_entity_and_device(
     await hass.config_entries.async_reload(entry.entry_id)
     await gateway.connected()
     gateway.send(replaced)
-    await state_of(hass, "sensor.gas_meter_gas_consumption", "0.0")
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "0.012")
     gateway.send(edited(AM550, o0_1_24_2_1="(261112080000W)(03161.000*m3)"))
     await state_of(hass, "sensor.gas_meter_gas_consumption", "3161.0")
     assert entities_of(hass, entry)[GAS].entity_id == "sensor.gas_meter_gas_consumption"
@@ -425,16 +425,20 @@ async def test_a_gas_meter_that_was_replaced_and_is_sent_on_is_another_device(
     assert value_of(hass, "sensor.gas_meter_hourly_gas_consumption") == "1.2"
     assert value_of(hass, "sensor.gas_meter_gas_consumption") == "1000.0"
     assert value_of(hass, "sensor.gas_meter_hourly_gas_consumption_2") == "unknown"
-    for serial in (gas, f"{gas}_2"):
+    for serial in (gas, f"{gas}_meter_2"):
         assert device_registry.async_get_device_by_identifier(("dsmr", serial), entry.entry_id)
 
 
-def entries_at(*gateways: Gateway) -> list[MockConfigEntry]:
+def entries_at(*gateways: Gateway, versions: Sequence[str] = "55") -> list[MockConfigEntry]:
     """Return an entry for each gateway, of the same gas meter and of other electricity meters."""
     return [
-        entry_for("5", AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
-        for number, gateway in enumerate(gateways)
+        entry_for(version, AM550, port=f"socket://127.0.0.1:{gateway.port}", serial_id=str(number))
+        for number, (gateway, version) in enumerate(zip(gateways, versions, strict=False))
     ]
+
+
+# The built-in makes the ids of the gas meter of DSMR 4 another way.
+of_versions = pytest.mark.parametrize("versions", ["55", "44", "45", "54"])
 
 
 async def test_entries_whose_gateways_were_swapped_read_on_under_the_ids_they_have(
@@ -449,7 +453,7 @@ async def test_entries_whose_gateways_were_swapped_read_on_under_the_ids_they_ha
     identifiers = (f"({GAS})", "(4732)")
     made = []
     # They are swapped, and back, and again; each telegram is of a meter that counts on.
-    for turn, order in enumerate([(0, 1), (0, 1), (1, 0), (1, 0), (0, 1), (1, 0)]):
+    for turn, order in enumerate([(0, 1), (0, 1), (1, 0), (1, 0), (0, 1), (1, 0)], 1):
         for place, (its_gateway, meter) in enumerate(zip(gateways, order, strict=True)):
             reading = f"(261112{turn:02}0000W)(0{meter}000.{turn:03}*m3)"
             sent = edited(AM550, o0_1_96_1_0=identifiers[meter], o0_1_24_2_1=reading)
@@ -483,7 +487,7 @@ async def test_gas_stays_with_its_port_at_each_start_after_cables_were_swapped_a
     sensors = ("sensor.gas_meter_gas_consumption", "sensor.gas_meter_gas_consumption_2")
     identifiers = (f"({GAS})", "(4732)")
     made = []
-    for start, meters in enumerate(places):
+    for start, meters in enumerate(places, 1):
         for its_gateway, meter, sensor in zip(gateways, meters, sensors, strict=True):
             await its_gateway.connected()
             if meter is None:
@@ -567,10 +571,11 @@ async def test_a_gas_meter_that_an_entry_has_left_goes_on_in_the_one_that_is_add
     assert not [seen for seen in left if seen.device_name == "Gas Meter"]
 
 
+@of_versions
 async def test_a_gas_meter_that_two_entries_read_is_shown_by_both_until_one_is_removed(
-    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway, versions: str
 ) -> None:
-    entries = entries_at(gateway, second_gateway)
+    entries = entries_at(gateway, second_gateway, versions=versions)
     sensors = ("sensor.gas_meter_gas_consumption", "sensor.gas_meter_gas_consumption_2")
     async with gateway.sending(AM550), second_gateway.sending(AM550):
         await set_up_entry(hass, entries[0])
@@ -580,6 +585,7 @@ async def test_a_gas_meter_that_two_entries_read_is_shown_by_both_until_one_is_r
         for entry in entries:
             await entry.runtime_data.remember()
         made = [entities_of(hass, entry) for entry in entries]
+        assert [unique_id for unique_id in made[1] if unique_id.startswith(f"{GAS}_1_")]
         for entry in entries:
             await hass.config_entries.async_reload(entry.entry_id)
         for sensor in sensors:
@@ -588,13 +594,15 @@ async def test_a_gas_meter_that_two_entries_read_is_shown_by_both_until_one_is_r
         await hass.config_entries.async_remove(entries[0].entry_id)
         await hass.config_entries.async_reload(entries[1].entry_id)
         await state_of(hass, sensors[1], "3160.427")
-        assert entities_of(hass, entries[1])[GAS].entity_id == sensors[1]
+        its_id = GAS if versions[1] == "5" else f"{GAS}_hourly_gas_meter_reading"
+        assert entities_of(hass, entries[1])[its_id].entity_id == sensors[1]
 
 
+@of_versions
 async def test_an_entry_that_is_enabled_again_has_the_gas_that_it_had_though_another_reads_it_too(
-    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway, versions: str
 ) -> None:
-    entries = entries_at(gateway, second_gateway)
+    entries = entries_at(gateway, second_gateway, versions=versions)
     sensors = ("sensor.gas_meter_gas_consumption", "sensor.gas_meter_gas_consumption_2")
     async with gateway.sending(AM550), second_gateway.sending(AM550):
         await set_up_entry(hass, entries[0])
@@ -626,6 +634,32 @@ async def test_a_gas_meter_that_is_back_beside_the_one_that_took_its_sensor_has_
     async with gateway.sending(with_gas(AM550)):
         await state_of(hass, "sensor.gas_meter_gas_consumption", "7.0")
         await state_of(hass, "sensor.gas_meter_gas_consumption_3", "3160.427")
+        # It stays so where the ids that the first one would have are free again.
+        await hass.config_entries.async_remove(entries[1].entry_id)
+        assert await hass.config_entries.async_reload(entries[0].entry_id)
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "7.0")
+        await state_of(hass, "sensor.gas_meter_gas_consumption_3", "3160.427")
+
+
+async def test_each_of_two_gas_meters_of_which_other_entries_have_the_ids_has_its_own(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    other = edited(AM550, o0_1_96_1_0="(4731)", o0_1_24_2_1="(261112060000W)(00006.000*m3)")
+    async with Gateway() as third, gateway.sending(AM550), second_gateway.sending(other):
+        *others, entry = entries_at(gateway, second_gateway, third, versions="555")
+        for each in others:
+            await set_up_entry(hass, each)
+        await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+        await state_of(hass, "sensor.gas_meter_gas_consumption_2", "6.0")
+        # It reads the first one's meter, then the second one's, then both.
+        async with third.sending(AM550):
+            await set_up_entry(hass, entry)
+            await state_of(hass, "sensor.gas_meter_gas_consumption_3", "3160.427")
+        async with third.sending(other):
+            await state_of(hass, "sensor.gas_meter_gas_consumption_3", "6.0")
+        async with third.sending(with_gas(AM550)):
+            await state_of(hass, "sensor.gas_meter_gas_consumption_3", "7.0")
+            await state_of(hass, "sensor.gas_meter_gas_consumption_4", "3160.427")
 
 
 async def test_a_gas_meter_that_the_built_in_met_first_is_shown_under_what_it_made(

@@ -232,7 +232,8 @@ class EntryIdentity(Identity):
         if entity := self._shown_by_another(slot):
             _leave(self.hass, entity)
         if self.is_taken(slot):
-            slot.keeps = f"{slot.identity}_{self.entry.entry_id}"
+            # The number: a slot may still have what was made for the meter that was there before.
+            slot.keeps = f"{slot.identity}_{slot.number}_{self.entry.entry_id}"
 
     @callback
     def forget(self, identifiers: Container[tuple[str, str]], telegram: Telegram | None) -> bool:
@@ -264,7 +265,8 @@ class EntryIdentity(Identity):
         identity = self.entry.data.get(CONF_SERIAL_ID_GAS) or ""
         slot = Slot(MBusType.GAS, 1, identity, {MBUS_READING})
         (reading,) = filter(_is_reading, rows_of(slot))
-        if entity := self._registered(reading, slot):
+        entity = self._registered(reading, slot)
+        if entity and entity.config_entry_id == self.entry.entry_id:
             if identity:
                 slot.type = _TYPES.get(entity.original_device_class, slot.type)
             if slot.type is MBusType.GAS and self.version.key in GAS_READINGS:
@@ -294,11 +296,12 @@ class EntryIdentity(Identity):
             return electricity
         gas = str(self.entry.data.get(CONF_SERIAL_ID_GAS) or self.entry.entry_id)
         if self._gas_reading(slot):
-            return gas
+            is_made = slot.keeps.endswith(f"_{self.entry.entry_id}")
+            return slot.keeps if is_made else gas
         if slot.ids_of and not slot.ids_of.startswith(CHANNEL):
             # What the first gas meter is known by may be the identifier of one that it replaced.
             is_taken = slot.ids_of == gas and self.version.key in GAS_READINGS
-            return f"{slot.ids_of}_{slot.number}" if is_taken else slot.ids_of
+            return f"{slot.ids_of}_meter_{slot.number}" if is_taken else slot.ids_of
         behind = gas if slot.type is MBusType.GAS else electricity
         return f"{behind}_{slot.ids_of.removeprefix(CHANNEL)}"
 

@@ -227,11 +227,12 @@ class Sensors:
         ids stay too.
         """
         entities, devices = er.async_get(self._hass), dr.async_get(self._hass)
-        for slot in self._roster.slots:
-            if slot.keeps and not self._identity.is_taken(slot):
-                slot.keeps = ""
-                self._p1_port.reader.learnt.set()
-        identifiers = {slot.identity: self._identity.device(slot) for slot in self._roster.slots}
+        slots = self._roster.slots
+        # Before any of them leaves its own: that may be what another one waits for.
+        for slot in [slot for slot in slots if slot.keeps and not self._identity.is_taken(slot)]:
+            slot.keeps = ""
+            self._p1_port.reader.learnt.set()
+        identifiers = {slot.identity: self._identity.device(slot) for slot in slots}
         # The built-in has met these meters, and made what is theirs: they take nobody's place.
         met = {
             identity
