@@ -433,3 +433,25 @@ def _others(threads: set[threading.Thread]) -> set[threading.Thread]:
     """Return the threads that are new, without those of Home Assistant's executor."""
     new = set(threading.enumerate()) - threads
     return {thread for thread in new if not thread.name.startswith(("asyncio_", "SyncWorker_"))}
+
+
+async def test_the_unit_that_a_person_chose_stays_where_the_meter_writes_another_than_most(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    # Its threshold is in A, where others have one in kW.
+    kamstrup = telegram_of("kamstrup-382")
+    meter = at(gateway, dsmr_version="2.2")
+    await set_up(hass, meter)
+    async with gateway.sending(kamstrup):
+        await state_of(hass, "sensor.power_threshold", "999.0")
+        entity_registry.async_update_entity_options(
+            "sensor.power_threshold", "sensor", {"unit_of_measurement": "mA"}
+        )
+        await state_of(hass, "sensor.power_threshold", "999000.0")
+    await reload(hass, meter)
+    await gateway.connected()
+    state = hass.states.get("sensor.power_threshold")
+    assert state
+    assert (state.state, state.attributes["unit_of_measurement"]) == ("unavailable", "mA")
+    async with gateway.sending(kamstrup):
+        await state_of(hass, "sensor.power_threshold", "999000.0")

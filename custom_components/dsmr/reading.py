@@ -1,6 +1,6 @@
 """What does a sensor show of a reading?"""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -28,11 +28,14 @@ NO_METER = "no meter"
 # sensor's row expects (a threshold in A, heat in kWh), the sensor follows the meter.
 _DEVICE_CLASSES: Final = {
     "kW": SensorDeviceClass.POWER,
-    "kWh": SensorDeviceClass.ENERGY,
     "GJ": SensorDeviceClass.ENERGY,
+    "kWh": SensorDeviceClass.ENERGY,
     "kVA": SensorDeviceClass.APPARENT_POWER,
     "A": SensorDeviceClass.CURRENT,
     "m³": SensorDeviceClass.VOLUME,
+}
+_UNITS: Final[Mapping[str | None, str]] = {
+    device_class: unit for unit, device_class in _DEVICE_CLASSES.items()
 }
 # 0-0:96.3.10: 0 is off, 1 on, 2 to be switched on by hand (DLMS UA Blue Book, disconnect control);
 # Hungarian meters write it out.
@@ -216,6 +219,17 @@ class DSMRSensor(PortEntity, SensorEntity):
             self._attr_device_class = device_class
         self._unit = unit
         return True
+
+    def recall(self, device_class: str | None) -> None:
+        """Have the unit that its meter wrote before the start, until it is known again.
+
+        Else Home Assistant takes the unit that a person has chosen for one that it can't have.
+
+        Args:
+            device_class: with which it is registered.
+        """
+        if device_class != self.device_class:
+            self._follows(_UNITS.get(device_class))
 
     def _attributes(self, reading: Reading) -> Iterator[tuple[str, Any]]:
         """Yield what a person may want to know beside the state."""

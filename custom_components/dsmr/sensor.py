@@ -260,10 +260,16 @@ class Sensors:
     def _add(self) -> None:
         self._identity.meet(self._roster.slots, self._dsmr.telegram)
         new = [s for s in self._expected() if s.unique_id not in self._sensors]
-        if telegram := self._dsmr.telegram or self._p1_port.probed:
-            for sensor in new:
-                # Home Assistant registers a sensor with the unit that it has when it is added.
+        registry = er.async_get(self._hass)
+        telegram = self._dsmr.telegram or self._p1_port.probed
+        for sensor in new:
+            # Home Assistant registers a sensor with the unit that it has when it is added.
+            if telegram:
                 self._dsmr.call(sensor.show, telegram.readings.get(sensor.reading_key))
+            elif known := registry.async_get_entity_id(
+                SENSOR_DOMAIN, DOMAIN, str(sensor.unique_id)
+            ):
+                sensor.recall(registry.entities[known].original_device_class)
         self._sensors |= {str(sensor.unique_id): sensor for sensor in new}
         if new:
             self._add_entities(new)
