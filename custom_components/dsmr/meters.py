@@ -14,7 +14,6 @@ LONGEST_UNREAD: Final = timedelta(days=30)
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _MBUS_TYPES = frozenset(MBusType)
-# Those that come after all others, whatever their numbers: of heat and cold, heat comes first.
 
 
 @dataclass(slots=True)
@@ -206,4 +205,5 @@ def _meter(channel: _Channel, taken: Container[str], *, is_shared: bool) -> MBus
 
 def _rank(type_: int) -> tuple[bool, int]:
     """Return what sorts the types of meters: who of two has the identifier that they share."""
+    # Of heat and cold, heat comes first, whatever the numbers of the types.
     return type_ in COOLING, type_
