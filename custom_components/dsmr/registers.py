@@ -4,12 +4,14 @@ A register counts up. One telegram in which it reads zero, runs back or jumps by
 carries is a fault of the meter or of the line that no checksum shows.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .models import Reading
+from .models import Reading, ReadingKey
+from .obis import MBUS_READING
 
 DOUBTED_TELEGRAMS: Final = 3
 """Telegrams in a row that count on from each other make a meter that was replaced. Of a meter that
@@ -43,6 +45,56 @@ class _Doubt:
     at: float
     since: float
     telegrams: int = 1
+
+
+class Registers:
+    """The registers of the meters at one P1 port."""
+
+    def __init__(self) -> None:
+        """Believe the first reading of each."""
+        self._registers: defaultdict[ReadingKey, Register] = defaultdict(Register)
+        # What the telegram says of those that are not believed.
+        self._doubted: dict[ReadingKey, Reading] = {}
+        # When the telegram before came.
+        self._at = 0.0
+
+    def begin(self, sent: dict[ReadingKey, Reading], now: float) -> None:
+        """Put what is believed in the place of what a telegram says.
+
+        Args:
+            sent: all that the telegram says.
+            now: when it came, in seconds of a monotonic clock.
+        """
+        self._doubted.clear()
+        for key, reading in sent.items():
+            # What only counts up: energy by the value group D, and M-Bus readings.
+            if key.obis == MBUS_READING or ".8." in key.obis:
+                sent[key] = self._believed(key, reading, now)
+        self._at = now
+
+    def follow(self, news: dict[ReadingKey, Reading], now: float) -> dict[ReadingKey, Reading]:
+        """Return what is believed of the next telegram, of all that may be another than before.
+
+        Args:
+            news: what it says of the lines that say something else than before.
+            now: when it came, in seconds of a monotonic clock.
+        """
+        # One that is doubted may be believed though its line stays as it is.
+        said = {**self._doubted, **news} if self._doubted else news
+        for key in said:
+            if key in self._registers:
+                said[key] = self._believed(key, said[key], now)
+        self._at = now
+        return said
+
+    def _believed(self, key: ReadingKey, reading: Reading, now: float) -> Reading:
+        """Return the reading of a register, or what is believed in its place."""
+        believed = self._registers[key].believe(reading, now, self._at)
+        if believed is not reading:
+            self._doubted[key] = reading
+        else:
+            self._doubted.pop(key, None)
+        return believed
 
 
 class Register:

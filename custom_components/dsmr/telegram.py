@@ -4,7 +4,6 @@ Cutting a telegram into lines is done here, so that one bad line costs that line
 that has not changed since the last telegram is not read again.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -27,8 +26,8 @@ from .models import (
     ReadingKey,
     Telegram,
 )
-from .obis import MBUS_IDENTIFIERS, MBUS_READING, MBUS_TYPE
-from .registers import Register
+from .obis import MBUS_IDENTIFIERS, MBUS_TYPE
+from .registers import Registers
 from .versions import Version
 
 # Commands of the telnet protocol (RFC 854): a gateway that was set to speak it puts them in.
@@ -94,12 +93,9 @@ class Decoder:
         self._reader = LineReader(version, zone, counters)
         self._doubts = None if version.checksum else Doubts(version)
         self._meters = Meters(has_checksum=version.checksum, owners=owners or {})
-        self._registers: defaultdict[ReadingKey, Register] = defaultdict(Register)
-        # What the lines say of which the register is not believed.
-        self._doubted: dict[ReadingKey, Reading] = {}
+        self._registers = Registers()
         self._derivation = Derivation(counters)
         self._last = _Last()
-        self._at = 0.0
         self._telegram = Telegram("", {}, Contents(frozenset(), ()))
 
     def of(self, version: Version) -> Decoder:
@@ -133,7 +129,6 @@ class Decoder:
             # The state is half updated: do not compare the next telegram with it.
             self._last.alike = b""
             raise
-        self._at = now
         return self._telegram
 
     def _follow(self, raw: list[bytes], now: float) -> Telegram | None:
@@ -142,11 +137,7 @@ class Decoder:
         if news is None:
             return None
         self._last.raw = raw
-        # A register that is doubted may be believed though its line stays as it is.
-        said = {**self._doubted, **news} if self._doubted else news
-        for key in said:
-            if key in self._registers:
-                said[key] = self._believed(key, said[key], now)
+        said = self._registers.follow(news, now)
         for odd in self._last.odd:
             odd.times += 1
         self.counters.unreadable_lines += self._last.unreadable
@@ -170,15 +161,6 @@ class Decoder:
             news[key] = reading
         return news
 
-    def _believed(self, key: ReadingKey, reading: Reading, now: float) -> Reading:
-        """Return the reading of a register, or what is believed in its place."""
-        believed = self._registers[key].believe(reading, now, self._at)
-        if believed is not reading:
-            self._doubted[key] = reading
-        else:
-            self._doubted.pop(key, None)
-        return believed
-
     def _read(self, raw: list[bytes], now: float) -> Telegram:
         """Read all lines."""
         header, *rest = raw
@@ -196,12 +178,9 @@ class Decoder:
         meters = tuple(found) if behind else ()
         is_strange = self._meters.is_strange or (self._doubts and self._doubts.is_strange)
         self._remember([] if continued or is_strange or partial else raw, [None, *lines], sent)
-        self._doubted.clear()
         for total in partial:
             sent.setdefault(total, Reading(None))
-        for key, reading in sent.items():
-            if _is_register(key.obis):
-                sent[key] = self._believed(key, reading, now)
+        self._registers.begin(sent, now)
         readings = self._derivation.begin(sent, [meter.identity for meter in meters], now)
         # The same object for the same contents: whoever looks after them compares by identity.
         contents = self._telegram.contents
@@ -258,11 +237,6 @@ class Decoder:
             if self._doubts.is_believed(sent, is_right=is_right) if self._doubts else is_right:
                 return sent
         raise ChecksumError("its bytes are not the ones that the meter sent")
-
-
-def _is_register(obis: str) -> bool:
-    """Return whether a value only counts up: energy by the value group D, and M-Bus readings."""
-    return obis == MBUS_READING or ".8." in obis
 
 
 def _as_sent(body: bytes) -> tuple[bytes, ...]:
