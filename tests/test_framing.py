@@ -7,10 +7,10 @@ from typing import Final
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from custom_components.dsmr.checksum import crc16
+from custom_components.dsmr.checksum import ChecksumError, crc16
 from custom_components.dsmr.framing import LIMIT, Framer
 from custom_components.dsmr.models import Counters, ReadingKey, Telegram, Value
-from custom_components.dsmr.telegram import ChecksumError, Decoder
+from custom_components.dsmr.telegram import Decoder
 from custom_components.dsmr.versions import VERSIONS
 
 from .meter import MODELS, SimulatedMeter

@@ -16,13 +16,13 @@ pytestmark = pytest.mark.timeout(400)
 ROOT = Path(__file__).parent.parent
 # What a release with a mistake would do, before the soak begins.
 BLIND = """
-from custom_components.dsmr.telegram import Decoder
+from custom_components.dsmr.checksum import Checksums
 from tests.meter.wire import crc16
-checked = Decoder._checked
-def blind(decoder, frame):
+passed = Checksums.passed
+def blind(checksums, frame):
     body = frame.rpartition(b"!")[0] + b"!"
-    return checked(decoder, body + b"%04X\\r\\n" % crc16(body))
-Decoder._checked = blind
+    return passed(checksums, body + b"%04X\\r\\n" % crc16(body))
+Checksums.passed = blind
 """
 LEFT_OPEN = """
 import asyncio

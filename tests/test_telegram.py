@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 from dsmr_parser.parsers import ValueParser
 import pytest
 
-from custom_components.dsmr.checksum import crc16
-from custom_components.dsmr.doubts import PROVEN
+from custom_components.dsmr.checksum import PROVEN, ChecksumError, crc16
 from custom_components.dsmr.framing import Framer
 from custom_components.dsmr.lines import LONGEST_ODD
 from custom_components.dsmr.models import (
@@ -23,7 +22,7 @@ from custom_components.dsmr.models import (
     Telegram,
 )
 from custom_components.dsmr.obis import AVERAGE_PEAK, FLOW, MBUS_READING, MONTH_END, PEAKS
-from custom_components.dsmr.telegram import ChecksumError, Decoder
+from custom_components.dsmr.telegram import Decoder
 from custom_components.dsmr.versions import VERSIONS
 
 from .meter import MODELS, SimulatedMeter, wire

@@ -5,15 +5,10 @@ from typing import Final
 
 from .derivation import TARIFFS
 from .lines import ALIKE, Line
-from .models import ELECTRICITY, Reading, ReadingKey
+from .models import ELECTRICITY, Reading, ReadingKey, Telegram
 from .obis import MBUS_IDENTIFIERS
 from .registers import DOUBTED_TELEGRAMS
 from .versions import Version
-
-PROVEN: Final = 10
-"""Telegrams in a row with a right checksum after which each must have one, also where the version
-has none: chance makes one in 65,536 right. After as many wrong ones none has to be right any more,
-which is before a meter that talks each second would be called silent."""
 
 # Kinds of lines that are remembered: ten times what any meter sends.
 _MOST_KINDS: Final = 300
@@ -28,15 +23,10 @@ class Doubts:
 
     def __init__(self, version: Version) -> None:
         """Begin without a telegram, of a meter of a version."""
-        # Whether a checksum must be right, and how many telegrams in a row say otherwise.
-        self._must_be_right = self._has_shown = False
-        self._otherwise = 0
         # The lines that the meter sends, and those that have come once.
         self._kinds: set[int] = set()
         self._strange: set[int] = set()
         self.is_familiar = False
-        # How many telegrams have come since the last one in which something was new.
-        self._since_new = 0
         # Of which registers a total is the sum, and how many telegrams in a row have lacked one.
         self._summands = {
             total: version.electricity.keys() & set(tariffs) for total, tariffs in TARIFFS.items()
@@ -48,27 +38,9 @@ class Doubts:
         """Whether the last telegram had lines that are not believed yet."""
         return bool(self._strange)
 
-    def is_believed(self, sent: bytes, *, is_right: bool) -> bool:
-        """Return whether a telegram is believed whose checksum is right, or is not or is missing.
-
-        The Iskra IE.5 sends one though its version has none.
-        """
-        self._since_new += 1
-        if is_right is self._must_be_right:
-            self._otherwise = 0
-        else:
-            self._otherwise += 1
-            # A meter that has proven its checksum before needs only one right one to prove it
-            # again.
-            if self._otherwise == (1 if is_right and self._has_shown else PROVEN):
-                self._must_be_right, self._otherwise = is_right, 0
-                self._has_shown = True
-        if is_right or self._must_be_right:
-            return is_right
-        # m³ is the one place where a meter writes a byte that is not ASCII.
-        return sent.replace(b"m\xb3", b"").replace(b"m\xb0", b"").isascii()
-
-    def familiar(self, lines: list[Line | None], whole: list[bytes]) -> list[Line | None]:
+    def familiar(
+        self, lines: list[Line | None], whole: list[bytes], last: Telegram
+    ) -> list[Line | None]:
         """Return the lines without those of references or shapes that come for the first time.
 
         Where there is no checksum it may be the reference that was damaged; and where a byte of the
@@ -80,7 +52,10 @@ class Doubts:
         Args:
             lines: the lines as read, None for blank ones.
             whole: as they came.
+            last: the telegram before.
         """
+        # A telegram that is compared with an earlier one has the lines of that.
+        was_familiar = self.is_familiar or last.earlier is not None
         kinds = [
             _kind(line, raw) if line and not line.error else None
             for line, raw in zip(lines, whole, strict=True)
@@ -89,10 +64,8 @@ class Doubts:
         strange = sent - self._kinds
         are_most = 2 * len(strange) >= len(sent)
         doubted = set() if are_most else strange - self._strange
-        once = strange if are_most and self._since_new > 1 else doubted
+        once = strange if are_most and was_familiar else doubted
         self._strange, self.is_familiar = once, not strange
-        if strange:
-            self._since_new = 0
         if len(self._kinds) > _MOST_KINDS:
             self._kinds.clear()
         self._kinds |= sent - once

@@ -2,14 +2,16 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
+from .checksum import ChecksumError, Checksums
 from .const import LOGGER
 from .decryption import DamagedError, Decryption, DecryptionError
 from .detection import recognise
 from .framing import EncryptedFramer, Framer, RFXtrxPackets
 from .models import Cause, Connection, Telegram
-from .telegram import ChecksumError, Decoder
+from .telegram import Decoder
 from .unforeseen import Unforeseen
 from .versions import OTHERS, Version
 
@@ -193,6 +195,8 @@ class Stream:
     def _look(self, frame: bytes, *, encrypted: bool) -> None:
         """Tell whether a telegram that does not pass would pass as one of another version."""
         version = recognise(frame, encrypted=encrypted)
-        other = version is not self.version and self._decoder.of(version).passes(frame)
-        self.looks_like = version if other else None
-        self.looks_sealed = self.looks_sealed and not other
+        self.looks_like = None
+        if version is not self.version:
+            with suppress(ChecksumError):
+                Checksums(is_sent=version.checksum).passed(frame)
+                self.looks_like, self.looks_sealed = version, False

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from itertools import compress, count
 from operator import ne
-import re
 
-from .checksum import crc16
+from .checksum import ChecksumError, Checksums
 from .derivation import TARIFFS, Derivation
 from .doubts import Doubts
 from .line import printable
@@ -30,17 +29,10 @@ from .obis import MBUS_IDENTIFIERS, MBUS_TYPE
 from .registers import Registers
 from .versions import Version
 
-# Commands of the telnet protocol (RFC 854): a gateway that was set to speak it puts them in.
-_TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa])", re.DOTALL)
-
 # The lines that say which meters there are.
 _METERS = frozenset({MBUS_TYPE, *MBUS_IDENTIFIERS})
 # The registers of which a total is the sum.
 _SUMMANDS = frozenset(tariff for tariffs in TARIFFS.values() for tariff in tariffs)
-
-
-class ChecksumError(ValueError):
-    """A telegram's bytes are not the ones that the meter sent."""
 
 
 @dataclass(slots=True)
@@ -91,6 +83,7 @@ class Decoder:
         self.version = version
         self._zone = zone
         self._reader = LineReader(version, zone, counters)
+        self._checksums = Checksums(is_sent=version.checksum)
         self._doubts = None if version.checksum else Doubts(version)
         self._meters = Meters(has_checksum=version.checksum, owners=owners or {})
         self._registers = Registers()
@@ -102,14 +95,6 @@ class Decoder:
         """Return a decoder for the same meter, which has turned out to be of another version."""
         return Decoder(version, self._zone, self.counters, self._meters.owners)
 
-    def passes(self, frame: bytes) -> bool:
-        """Return whether the bytes of a telegram are those that a meter of the version sent."""
-        try:
-            self._checked(frame)
-        except ChecksumError:
-            return False
-        return True
-
     def decode(self, frame: bytes, now: float) -> Telegram:
         """Read a telegram.
 
@@ -120,7 +105,7 @@ class Decoder:
         Raises:
             ChecksumError: the bytes were changed on the way, or are noise. Nothing is believed.
         """
-        sent = self._checked(frame)
+        sent = self._checksums.passed(frame)
         raw = sent.splitlines(keepends=True)
         try:
             telegram = self._follow(raw, now) if sent.translate(ALIKE) == self._last.alike else None
@@ -168,7 +153,7 @@ class Decoder:
         whole = [*_joined(rest)] if continued else rest
         lines = [self._reader.read(line) if line.strip() else None for line in whole]
         if self._doubts is not None:
-            lines = self._doubts.familiar(lines, whole)
+            lines = self._doubts.familiar(lines, whole, self._telegram)
         if all(line is None or line.error for line in lines):
             raise ChecksumError("no line of it can be read")
         sent, behind = self._sorted(filter(None, lines))
@@ -227,21 +212,6 @@ class Decoder:
             else:
                 readings.setdefault(ReadingKey(ELECTRICITY, line.obis), line.reading)
         return {**unread, **readings}, behind
-
-    def _checked(self, frame: bytes) -> bytes:
-        """Return what the meter sent before its '!'."""
-        body, _, checksum = frame.rpartition(b"!")
-        digits = checksum.strip()
-        for sent in _as_sent(body):
-            is_right = bool(digits) and int(digits, 16) == crc16(sent + b"!")
-            if self._doubts.is_believed(sent, is_right=is_right) if self._doubts else is_right:
-                return sent
-        raise ChecksumError("its bytes are not the ones that the meter sent")
-
-
-def _as_sent(body: bytes) -> tuple[bytes, ...]:
-    """Return what came, and what the meter sent if a gateway has put something in."""
-    return (body, _TELNET.sub(b"", body)) if b"\xff" in body else (body,)
 
 
 def _joined(lines: list[bytes]) -> Iterator[bytes]:
