@@ -1,7 +1,7 @@
-"""What is believed of a telegram that has no checksum?"""
+"""What is believed of the lines of a telegram?"""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, override
 
 from .derivation import TARIFFS
 from .lines import ALIKE, Line
@@ -10,16 +10,53 @@ from .obis import MBUS_IDENTIFIERS
 from .registers import DOUBTED_TELEGRAMS
 from .versions import Version
 
+# The registers of which a total is the sum.
+_SUMMANDS: Final = frozenset(tariff for tariffs in TARIFFS.values() for tariff in tariffs)
 # Kinds of lines that are remembered: ten times what any meter sends.
 _MOST_KINDS: Final = 300
 
 
-class Doubts:
-    """Tells damage from what a meter sends, for a version that has no checksum.
+class Trust:
+    """Believes each line that can be read: the checksum says that it is the meter's.
 
     Attributes:
         is_familiar: whether nothing was new among the lines of the last telegram.
+        is_strange: whether there was something in it, or missing, that is not believed yet.
     """
+
+    is_familiar = True
+    is_strange = False
+
+    def believed(
+        self, lines: list[Line | None], whole: list[bytes], last: Telegram
+    ) -> list[Line | None]:
+        """Return the lines without those that may be damaged.
+
+        Args:
+            lines: the lines as read, None for blank ones.
+            whole: as they came.
+            last: the telegram before.
+        """
+        return lines
+
+    def unknown(
+        self, sent: Mapping[ReadingKey, Reading], lines: Iterable[Line | None]
+    ) -> list[ReadingKey]:
+        """Return what is unknown so that no total is too small: the tariffs that can't be read.
+
+        Args:
+            sent: the readings of the electricity meter.
+            lines: the lines that are believed, None for others.
+        """
+        return [
+            ReadingKey(ELECTRICITY, line.obis)
+            for line in lines
+            if line and line.error and line.obis in _SUMMANDS
+        ]
+
+
+class Doubts(Trust):
+    """Tells damage from what a meter sends, for a version that has no checksum."""
 
     def __init__(self, version: Version) -> None:
         """Begin without a telegram, of a meter of a version."""
@@ -33,12 +70,8 @@ class Doubts:
         }
         self._lacking = dict.fromkeys(TARIFFS, 0)
 
-    @property
-    def is_strange(self) -> bool:
-        """Whether the last telegram had lines that are not believed yet."""
-        return bool(self._strange)
-
-    def familiar(
+    @override
+    def believed(
         self, lines: list[Line | None], whole: list[bytes], last: Telegram
     ) -> list[Line | None]:
         """Return the lines without those of references or shapes that come for the first time.
@@ -48,11 +81,6 @@ class Doubts:
         telegram is the meter's. Where most are new, it was the telegrams before that were damaged,
         or there were none: all are passed on. If the telegram before held nothing new, they are not
         remembered yet: this telegram itself may be mostly damaged.
-
-        Args:
-            lines: the lines as read, None for blank ones.
-            whole: as they came.
-            last: the telegram before.
         """
         # A telegram that is compared with an earlier one has the lines of that.
         was_familiar = self.is_familiar or last.earlier is not None
@@ -65,13 +93,16 @@ class Doubts:
         are_most = 2 * len(strange) >= len(sent)
         doubted = set() if are_most else strange - self._strange
         once = strange if are_most and was_familiar else doubted
-        self._strange, self.is_familiar = once, not strange
+        self._strange, self.is_familiar, self.is_strange = once, not strange, bool(once)
         if len(self._kinds) > _MOST_KINDS:
             self._kinds.clear()
         self._kinds |= sent - once
         return [None if kind in doubted else line for line, kind in zip(lines, kinds, strict=True)]
 
-    def partial(self, sent: Mapping[ReadingKey, Reading]) -> list[ReadingKey]:
+    @override
+    def unknown(
+        self, sent: Mapping[ReadingKey, Reading], lines: Iterable[Line | None]
+    ) -> list[ReadingKey]:
         """Return the totals that would be too small, because the line of a tariff was damaged.
 
         Where there is no checksum, nothing else says so. If the specification of the version lists
@@ -87,6 +118,7 @@ class Doubts:
                 found += [ReadingKey(ELECTRICITY, total)] if read else []
             else:
                 self._summands[total] = read
+        self.is_strange |= bool(found)
         return found
 
 

@@ -11,8 +11,8 @@ from itertools import compress, count
 from operator import ne
 
 from .checksum import ChecksumError, Checksums
-from .derivation import TARIFFS, Derivation
-from .doubts import Doubts
+from .derivation import Derivation
+from .doubts import Doubts, Trust
 from .line import printable
 from .lines import ALIKE, Line, LineReader
 from .meters import Meters
@@ -31,8 +31,6 @@ from .versions import Version
 
 # The lines that say which meters there are.
 _METERS = frozenset({MBUS_TYPE, *MBUS_IDENTIFIERS})
-# The registers of which a total is the sum.
-_SUMMANDS = frozenset(tariff for tariffs in TARIFFS.values() for tariff in tariffs)
 
 
 @dataclass(slots=True)
@@ -84,7 +82,7 @@ class Decoder:
         self._zone = zone
         self._reader = LineReader(version, zone, counters)
         self._checksums = Checksums(is_sent=version.checksum)
-        self._doubts = None if version.checksum else Doubts(version)
+        self._trust = Trust() if version.checksum else Doubts(version)
         self._meters = Meters(has_checksum=version.checksum, owners=owners or {})
         self._registers = Registers()
         self._derivation = Derivation(counters)
@@ -152,19 +150,17 @@ class Decoder:
         continued = any(line.startswith(b"(") for line in rest)
         whole = [*_joined(rest)] if continued else rest
         lines = [self._reader.read(line) if line.strip() else None for line in whole]
-        if self._doubts is not None:
-            lines = self._doubts.familiar(lines, whole, self._telegram)
+        lines = self._trust.believed(lines, whole, self._telegram)
         if all(line is None or line.error for line in lines):
             raise ChecksumError("no line of it can be read")
         sent, behind = self._sorted(filter(None, lines))
-        partial = self._doubts.partial(sent) if self._doubts else []
-        is_familiar = self._doubts is None or self._doubts.is_familiar
-        found = self._meters.add(sent, behind, self._telegram, is_familiar=is_familiar)
+        unknown = self._trust.unknown(sent, lines)
+        found = self._meters.add(sent, behind, self._telegram, is_familiar=self._trust.is_familiar)
         meters = tuple(found) if behind else ()
-        is_strange = self._meters.is_strange or (self._doubts and self._doubts.is_strange)
-        self._remember([] if continued or is_strange or partial else raw, [None, *lines], sent)
-        for total in partial:
-            sent.setdefault(total, Reading(None))
+        is_strange = self._meters.is_strange or self._trust.is_strange
+        self._remember([] if continued or is_strange else raw, [None, *lines], sent)
+        for key in unknown:
+            sent.setdefault(key, Reading(None))
         self._registers.begin(sent, now)
         readings = self._derivation.begin(sent, [meter.identity for meter in meters], now)
         # The same object for the same contents: whoever looks after them compares by identity.
@@ -197,21 +193,17 @@ class Decoder:
     def _sorted(self, lines: Iterable[Line]) -> tuple[dict[ReadingKey, Reading], list[Line]]:
         """Return the readings of the electricity meter, and the lines of the meters behind it."""
         readings: dict[ReadingKey, Reading] = {}
-        unread: dict[ReadingKey, Reading] = {}
         behind: list[Line] = []
         for line in lines:
             if line.odd is not None:
                 line.odd.times += 1
             if line.error:
                 self.counters.unreadable_lines += 1
-                # Without it the total is not known. Where there is no checksum, see `doubts.py`.
-                if self._doubts is None and line.obis in _SUMMANDS:
-                    unread[ReadingKey(ELECTRICITY, line.obis)] = line.reading
             elif line.channel:
                 behind.append(line)
             else:
                 readings.setdefault(ReadingKey(ELECTRICITY, line.obis), line.reading)
-        return {**unread, **readings}, behind
+        return readings, behind
 
 
 def _joined(lines: list[bytes]) -> Iterator[bytes]:
