@@ -161,27 +161,27 @@ class P1Port:
         self.reader.pauses.patience = roster.patience
         self._issue = PortIssue(hass, roster.port_id, self.reader, self.dsmr)
 
-    def start(self, **beside: Coroutine[Any, Any, None]) -> None:
-        """Begin to read. When Home Assistant stops, the tasks stop too and the port is closed.
+    def start(self) -> None:
+        """Begin to read. When Home Assistant stops, all tasks stop too and the port is closed."""
+        self._issue.begin()
+        self.run("reader", self._read())
+
+    def run(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        """Begin a task that ends with the reading at the latest.
 
         Args:
-            beside: what else runs for as long as the port is read, by name. If it is read already,
-                this begins to run beside it.
+            what: its name, for the log.
+            work: what it does.
         """
-        name = self.reader.connection.name
-        if not self._tasks:
-            self._issue.begin()
-            beside["reader"] = self._read()
-        for what, run in beside.items():
-            task = self._hass.async_create_background_task(
-                self._run(what, run), f"{DOMAIN} {what} {name}"
-            )
-            self._tasks.append(task)
+        task = self._hass.async_create_background_task(
+            self._guarded(what, work), f"{DOMAIN} {what} {self.reader.connection.name}"
+        )
+        self._tasks.append(task)
 
-    async def _run(self, what: str, run: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, what: str, work: Coroutine[Any, Any, None]) -> None:
         """Run a task, and say so if it ends by a mistake."""
         try:
-            await run
+            await work
         except Exception as error:
             self._unforeseen.note(what, f"in {what} {self.reader.connection.name}", error)
 

@@ -92,7 +92,8 @@ async def async_setup_platform(
     if roster.version is not OTHERS:
         begin()
     if connection.detects:
-        p1_port.start(following=_follow(hass, p1_port, prefix, begin))
+        p1_port.run("following", _follow(hass, p1_port, prefix, begin))
+    p1_port.start()
 
 
 def _connection_of(config: ConfigType) -> Connection:
@@ -136,6 +137,7 @@ async def async_setup_entry(
     Sensors(hass, port, identity, async_add_entities).begin()
     # Now there is the device that they are named after.
     async_add_entities(port_sensors(port, identity))
+    port.start()
 
 
 class Sensors:
@@ -167,10 +169,11 @@ class Sensors:
 
     @callback
     def begin(self) -> None:
-        """Read the port, and add the sensors: those that there may be, and those that are heard."""
+        """Add the sensors: those that there may be, and those that are heard."""
         self._add()
         self._dsmr.listen_contents(self._contents_changed)
-        self._p1_port.start(forgetting=self._forget_unheard(), remembering=self._remember())
+        self._p1_port.run("forgetting", self._forget_unheard())
+        self._p1_port.run("remembering", self._remember())
 
     async def _forget_unheard(self) -> None:
         """Take away what was presumed of the meter; what it has sent once stays until a start."""
