@@ -98,7 +98,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
     connection = connection_of(entry.data, entry.title)
     found = hass.data.get(PROBED, {}).pop(connection.url, None)
     if not roster.lines:
-        EntryIdentity(roster.version, hass, entry, roster).recall()
+        EntryIdentity(roster, hass, entry).recall()
     if found is not None:
         roster.serial = found.serial
         if not roster.lines:
@@ -195,7 +195,7 @@ async def async_remove_config_entry_device(
     else:
         version = VERSIONS.get(entry.data[CONF_DSMR_VERSION], OTHERS)
         telegram, roster = None, await Roster.load(hass, entry.entry_id, version, presume=False)
-    identity = EntryIdentity(roster.version, hass, entry, roster)
+    identity = EntryIdentity(roster, hass, entry)
     if not identity.forget(device.identifiers, telegram):
         return False
     await roster.save(hass)

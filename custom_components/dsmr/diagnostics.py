@@ -71,7 +71,7 @@ async def async_get_device_diagnostics(
 ) -> dict[str, Any]:
     """Return what is known of one meter."""
     port = entry.runtime_data
-    identity = EntryIdentity(port.reader.version, hass, entry, port.roster)
+    identity = EntryIdentity(port.roster, hass, entry)
     slots = [slot for slot in port.roster.slots if identity.device(slot) in device.identifiers]
     meters = {slot.identity for slot in slots}
     if identity.device(None) in device.identifiers:

@@ -1,7 +1,7 @@
 """How does Home Assistant see a reading?"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, override
 
@@ -19,7 +19,7 @@ from .migration import GAS_READINGS, adopt_gas
 from .models import CHANNEL, MBusType, Telegram
 from .obis import ENERGY_EXPORTED, ENERGY_IMPORTED, MBUS_READING
 from .roster import Roster, Slot, rows_of
-from .versions import Tariff, Version
+from .versions import Tariff
 
 # By the built-in's device names: what a meter is called.
 DEVICES: Final[Mapping[MBusType, str]] = {
@@ -60,17 +60,17 @@ class Identity(ABC):
     """What the entities of one P1 port have in common: how they are told apart, and called.
 
     Attributes:
-        version: the kind of meter.
+        roster: which meters there are, and of which version.
         precision: digits after the decimal point of every numeric value.
     """
 
-    version: Version
+    roster: Roster
     precision: int = field(default=DEFAULT_PRECISION, kw_only=True)
 
     @property
     def tariffs(self) -> tuple[Tariff, ...]:
         """What the tariffs 1 to 4 are called."""
-        return self.version.tariffs
+        return self.roster.version.tariffs
 
     @abstractmethod
     def unique_id(self, description: DSMRSensorDescription, slot: Slot | None) -> str:
@@ -89,8 +89,8 @@ class Identity(ABC):
         """Return whether the unique ids that a slot's meter would have are those of another one."""
 
     @abstractmethod
-    def meet(self, slots: Iterable[Slot], telegram: Telegram | None) -> None:
-        """Get to know the meters: the one of the port, and those in the slots."""
+    def meet(self, telegram: Telegram | None) -> None:
+        """Get to know the meters, by the last telegram where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +98,15 @@ class YamlIdentity(Identity):
     """Of a port of configuration.yaml: no devices, and names as its users know them.
 
     Attributes:
-        prefix: what begins the unique ids.
         name: what begins the names, or "".
     """
 
-    prefix: str
     name: str
 
     @override
     def unique_id(self, description: DSMRSensorDescription, slot: Slot | None) -> str:
         number = _number(slot)
-        return f"{self.prefix}_{description.key}" + (f"_{number}" if number else "")
+        return f"{self.roster.port_id}_{description.key}" + (f"_{number}" if number else "")
 
     @override
     def label(self, entity: PortEntity) -> None:
@@ -126,7 +124,7 @@ class YamlIdentity(Identity):
         return False
 
     @override
-    def meet(self, slots: Iterable[Slot], telegram: Telegram | None) -> None:
+    def meet(self, telegram: Telegram | None) -> None:
         pass
 
 
@@ -142,19 +140,17 @@ class EntryIdentity(Identity):
     Attributes:
         hass: where the devices are registered.
         entry: the config entry.
-        roster: which meters there are.
     """
 
     hass: HomeAssistant
     entry: ConfigEntry[Any]
-    roster: Roster
 
     @property
     @override
     def tariffs(self) -> tuple[Tariff, ...]:
-        first, second, *others = self.version.tariffs
+        first, second, *others = self.roster.version.tariffs
         swapped = self.entry.options.get(CONF_SWAP_TARIFFS)
-        return (second, first, *others) if swapped else self.version.tariffs
+        return (second, first, *others) if swapped else self.roster.version.tariffs
 
     @override
     def unique_id(self, description: DSMRSensorDescription, slot: Slot | None) -> str:
@@ -163,14 +159,14 @@ class EntryIdentity(Identity):
             key = self._gas_reading(slot)
             return f"{serial}_{key}" if key else serial
         key = _KEYS.get(description.key, description.key)
-        if self.version.key == "5B" and key in BELGIAN:
+        if self.roster.version.key == "5B" and key in BELGIAN:
             key = f"belgium_{BELGIAN[key]}"
         return f"{serial}_{key}"
 
     @override
     def label(self, entity: PortEntity) -> None:
         name = entity.entity_description.translation_key
-        if self.version.key == "5B":
+        if self.roster.version.key == "5B":
             name = BELGIAN.get(entity.entity_description.key, name)
         entity.belongs_to(DeviceInfo(identifiers={self.device(entity.slot)}), name)
         if self._is_detail(entity.entity_description):
@@ -190,18 +186,18 @@ class EntryIdentity(Identity):
 
     @override
     @callback
-    def meet(self, slots: Iterable[Slot], telegram: Telegram | None) -> None:
+    def meet(self, telegram: Telegram | None) -> None:
         devices = dr.async_get(self.hass)
         serial = self.entry.data.get(CONF_SERIAL_ID) or ""
         electricity = devices.async_get_or_create(
             config_entry_id=self.entry.entry_id,
             identifiers={self.device(None)},
             translation_key="electricity_meter",
-            sw_version=self.version.label,
+            sw_version=self.roster.version.label,
             **(UNKNOWN | described(serial, telegram.header) if telegram else {}),
         )
         # Gas comes last: it takes the old reading that the identifier of no other meter claims.
-        for slot in sorted(slots, key=lambda slot: slot.type is MBusType.GAS):
+        for slot in sorted(self.roster.slots, key=lambda slot: slot.type is MBusType.GAS):
             self._claim_ids(slot)
             identifier = self.device(slot)
             device = devices.async_get_or_create(
@@ -269,7 +265,7 @@ class EntryIdentity(Identity):
         if entity and entity.config_entry_id == self.entry.entry_id:
             if identity:
                 slot.type = _TYPES.get(entity.original_device_class, slot.type)
-            if slot.type is MBusType.GAS and self.version.key in GAS_READINGS:
+            if slot.type is MBusType.GAS and self.roster.version.key in GAS_READINGS:
                 slot.identity = ""
             self.roster.slots.append(slot)
 
@@ -286,7 +282,7 @@ class EntryIdentity(Identity):
         """Return whether it is disabled until somebody enables it."""
         totals = (ENERGY_IMPORTED, ENERGY_EXPORTED)
         # Where no specification has both, they are the sum of the tariffs.
-        is_sum = ENERGY_EXPORTED not in self.version.electricity
+        is_sum = ENERGY_EXPORTED not in self.roster.version.electricity
         return description.detail or (is_sum and description.obis in totals)
 
     def _serial(self, slot: Slot | None) -> str:
@@ -300,7 +296,7 @@ class EntryIdentity(Identity):
             return slot.keeps if is_made else gas
         if slot.ids_of and not slot.ids_of.startswith(CHANNEL):
             # What the first gas meter is known by may be the identifier of one that it replaced.
-            is_taken = slot.ids_of == gas and self.version.key in GAS_READINGS
+            is_taken = slot.ids_of == gas and self.roster.version.key in GAS_READINGS
             return f"{slot.ids_of}_meter_{slot.number}" if is_taken else slot.ids_of
         behind = gas if slot.type is MBusType.GAS else electricity
         return f"{behind}_{slot.ids_of.removeprefix(CHANNEL)}"
@@ -314,7 +310,7 @@ class EntryIdentity(Identity):
             slot.ids_of == self.entry.data.get(CONF_SERIAL_ID_GAS)
             and not any(other.type is MBusType.GAS for other in self.roster.slots)
         )
-        return GAS_READINGS.get(self.version.key, "") if is_it else ""
+        return GAS_READINGS.get(self.roster.version.key, "") if is_it else ""
 
 
 @callback
@@ -332,7 +328,7 @@ def _leave(hass: HomeAssistant, entity: er.RegistryEntry) -> None:
         return
     p1_port = entry.runtime_data
     telegram, roster = p1_port.dsmr.telegram, p1_port.roster
-    identity = EntryIdentity(roster.version, hass, entry, roster)
+    identity = EntryIdentity(roster, hass, entry)
     knows = any(identity.device(slot) in device.identifiers for slot in roster.slots)
     # Where nothing is read, it may be there still.
     if knows and telegram is not None and identity.forget(device.identifiers, telegram):

@@ -81,8 +81,7 @@ async def async_setup_platform(
     suggest(hass, p1_port, config[CONF_NAME])
 
     def identity() -> YamlIdentity:
-        version = p1_port.reader.version
-        return YamlIdentity(version, prefix, config[CONF_NAME], precision=config[CONF_PRECISION])
+        return YamlIdentity(p1_port.roster, config[CONF_NAME], precision=config[CONF_PRECISION])
 
     def begin() -> None:
         Sensors(hass, p1_port, identity(), async_add_entities).begin()
@@ -92,7 +91,7 @@ async def async_setup_platform(
     if roster.version is not OTHERS:
         begin()
     if connection.detects:
-        p1_port.run("following", _follow(hass, p1_port, prefix, begin))
+        p1_port.run("following", _follow(hass, p1_port, begin))
     p1_port.start()
 
 
@@ -110,14 +109,12 @@ def _connection_of(config: ConfigType) -> Connection:
     )
 
 
-async def _follow(
-    hass: HomeAssistant, p1_port: P1Port, prefix: str, begin: Callable[[], None]
-) -> None:
+async def _follow(hass: HomeAssistant, p1_port: P1Port, begin: Callable[[], None]) -> None:
     """Have the sensors of the version that is found out, until cancelled."""
     while True:
         before = p1_port.reader.version
         version = await p1_port.reader.found()
-        roster = await Roster.load(hass, prefix, version, presume=False)
+        roster = await Roster.load(hass, p1_port.roster.port_id, version, presume=False)
         roster.port = p1_port.roster.port
         p1_port.roster = roster
         await p1_port.remember()
@@ -133,7 +130,7 @@ async def async_setup_entry(
 ) -> None:
     """Set up the sensors of a config entry."""
     port = entry.runtime_data
-    identity = EntryIdentity(port.reader.version, hass, entry, port.roster)
+    identity = EntryIdentity(port.roster, hass, entry)
     Sensors(hass, port, identity, async_add_entities).begin()
     # Now there is the device that they are named after.
     async_add_entities(port_sensors(port, identity))
@@ -261,7 +258,7 @@ class Sensors:
                     devices.async_update_device(device_id, new_identifiers={identifier})
 
     def _add(self) -> None:
-        self._identity.meet(self._roster.slots, self._dsmr.telegram)
+        self._identity.meet(self._dsmr.telegram)
         new = [s for s in self._expected() if s.unique_id not in self._sensors]
         registry = er.async_get(self._hass)
         telegram = self._dsmr.telegram or self._p1_port.probed

@@ -135,10 +135,8 @@ async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
     await p1_port.stop()
     # There are none while the file is read again.
     hass.data.get(YAML_UNIQUE_IDS, set()).discard(port_id)
-    version = p1_port.reader.version
-    before = YamlIdentity(version, port_id, "")
-    after = EntryIdentity(version, hass, entry, p1_port.roster)
     registry, roster = er.async_get(hass), p1_port.roster
+    before, after = YamlIdentity(roster, ""), EntryIdentity(roster, hass, entry)
     platforms = [p for p in async_get_platforms(hass, DOMAIN) if p.config_entry is None]
     for description, slot in _all(roster):
         old = before.unique_id(description, slot)
