@@ -29,7 +29,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.dsmr import pauses, reader, stream
-from custom_components.dsmr.probe import address
+from custom_components.dsmr.addresses import port_url
 
 from .meter.wire import encrypted
 from .parts import Gateway, SerialLine, edited, free_port, set_up, state_of, telegram_of, until
@@ -213,7 +213,7 @@ async def test_what_is_no_port_is_refused_at_once(hass: HomeAssistant, wrong: st
     ],
 )
 def test_every_way_to_name_a_port_is_understood(text: str, url: str) -> None:
-    assert address(text) == url
+    assert port_url(text) == url
 
 
 @pytest.mark.logs("No telegrams from .*: ")

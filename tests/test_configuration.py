@@ -7,7 +7,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 import pytest
 
-from custom_components.dsmr.port import YAML_PORTS, socket_url
+from custom_components.dsmr.addresses import socket_url
+from custom_components.dsmr.port import YAML_PORTS
 from custom_components.dsmr.versions import VERSIONS
 
 from .parts import Gateway, edited, set_up, state_of, telegram_of

@@ -1,10 +1,13 @@
-"""Where is the host of a port, and is it still there?"""
+"""Which port is meant, where is its host, and is that still there?"""
 
 import asyncio
 from ipaddress import ip_address
+import re
 import socket
 from typing import Final
 from urllib.parse import urlsplit
+
+from .const import DEFAULT_TCP_PORT
 
 SERVED: Final = ("socket", "tcp")
 """What begins the URLs of ports whose bytes a server passes on: the line is set already."""
@@ -13,8 +16,45 @@ SERVERS: Final = (*SERVED, "rfc2217")
 ESPHOME: Final = "esphome"
 """What begins the URL of a port of a device that may have several, behind one TCP port."""
 
+_HOST: Final = re.compile(r"(\[[^\s\[\]]+\]|[^\s:/?#@\[\]]+)(:\d+)?")
 # Not every system has them all: macOS calls the first one by another name.
 _KEEP_ASKING: Final = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 12}
+
+
+def socket_url(host: str, port: str) -> str:
+    """Return the URL of a TCP port; in it an IPv6 address stands in brackets."""
+    return f"socket://[{host}]:{port}" if _is_ipv6(host) else f"socket://{host}:{port}"
+
+
+def port_url(text: str) -> str:
+    """Return the port that a person means.
+
+    Args:
+        text: a device, a URL, a host, or host:port.
+
+    Returns:
+        The path of a device, or a URL; with TCP port 2001 where one is needed and none is given.
+
+    Raises:
+        ValueError: it is nothing of this.
+    """
+    text = text.strip()
+    if text.startswith("/"):
+        return text
+    if _is_ipv6(text):
+        text = f"[{text}]"
+    if _HOST.fullmatch(text):
+        text = f"socket://{text}"
+    url = urlsplit(text)
+    is_server = url.scheme in SERVERS
+    where = url.hostname or ("" if is_server else url.path.strip("/"))
+    # Reading the port raises where it is no number of a TCP port.
+    if "://" not in text or not url.scheme or not where or url.port == 0:
+        raise ValueError("it is neither a device nor a URL nor a host")
+    if is_server and url.port is None:
+        netloc = f"{url.netloc.removesuffix(':')}:{DEFAULT_TCP_PORT}"
+        return url._replace(netloc=netloc, path="").geturl()
+    return text
 
 
 async def addressed(url: str) -> list[str]:
@@ -68,6 +108,10 @@ def _address(address: str, _: int, flow: int = 0, zone: int = 0) -> str:
 
 def _bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
+
+
+def _is_ipv6(host: str) -> bool:
+    return ":" in host and _is_address(host)
 
 
 def _is_address(host: str) -> bool:

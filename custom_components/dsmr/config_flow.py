@@ -35,6 +35,7 @@ from homeassistant.helpers.selector import (
 from homeassistant.util import dt as dt_util
 import probatio
 
+from .addresses import port_url
 from .const import (
     AUTO,
     CONF_AUTHENTICATION_KEY,
@@ -54,7 +55,7 @@ from .decryption import read_key
 from .migration import replace_meter
 from .models import Cause, Connection
 from .port import DsmrConfigEntry, connection_of, holder_of
-from .probe import PROBED, Found, ProbeError, address, probe
+from .probe import PROBED, Found, ProbeError, probe
 from .takeover import IMPORTED
 from .versions import VERSIONS
 
@@ -197,7 +198,7 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
             self._error = ""
             self._port = user_input
             try:
-                url = address(user_input[CONF_PORT])
+                url = port_url(user_input[CONF_PORT])
             except ValueError:
                 self._error = "invalid_port"
             else:

@@ -15,9 +15,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
-from homeassistant.util.network import is_ipv6_address
 
-from .addresses import ESPHOME, SERVERS
+from .addresses import ESPHOME, SERVERS, socket_url
 from .const import (
     CONF_AUTHENTICATION_KEY,
     CONF_ENCRYPTION_KEY,
@@ -55,11 +54,6 @@ def connection_of(entry_data: Mapping[str, Any], title: str = "") -> Connection:
         rfxtrx=entry_data.get(CONF_PROTOCOL) == RFXTRX_DSMR_PROTOCOL,
         title=title,
     )
-
-
-def socket_url(host: str, port: str) -> str:
-    """Return the URL of a TCP port; in it an IPv6 address stands in brackets."""
-    return f"socket://[{host}]:{port}" if is_ipv6_address(host) else f"socket://{host}:{port}"
 
 
 async def line_of(hass: HomeAssistant, url: str) -> str:

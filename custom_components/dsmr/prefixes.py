@@ -12,10 +12,10 @@ from homeassistant.helpers.typing import ConfigType
 from homeassistant.util import slugify
 from homeassistant.util.hass_dict import HassKey
 
+from .addresses import socket_url
 from .connection import CONNECTION
 from .const import DEFAULT_PORT, DEFAULT_TCP_PORT, DOMAIN
 from .models import Connection
-from .port import socket_url
 from .roster import Roster
 
 YAML_UNIQUE_IDS: Final[HassKey[set[str]]] = HassKey(f"{DOMAIN}_yaml_unique_ids")

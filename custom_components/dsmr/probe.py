@@ -7,24 +7,19 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from decimal import Decimal
 import itertools
-import re
 import string
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from homeassistant.const import CONF_PORT, CONF_PROTOCOL
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util.hass_dict import HassKey
-from homeassistant.util.network import is_ipv6_address
 
-from .addresses import SERVERS
 from .const import (
     CONF_AUTHENTICATION_KEY,
     CONF_DSMR_VERSION,
     CONF_ENCRYPTION_KEY,
     CONF_SERIAL_ID,
     CONF_SERIAL_ID_GAS,
-    DEFAULT_TCP_PORT,
     DOMAIN,
     DSMR_PROTOCOL,
     RFXTRX_DSMR_PROTOCOL,
@@ -69,7 +64,6 @@ _BEHIND: Final = {
     "water": (MBusType.WATER, MBusType.WARM_WATER),
     "heat": (MBusType.HEAT, MBusType.HEAT_FLOW, MBusType.HEAT_COOLING),
 }
-_HOST: Final = re.compile(r"(\[[^\s\[\]]+\]|[^\s:/?#@\[\]]+)(:\d+)?")
 
 
 class ProbeError(Exception):
@@ -186,37 +180,6 @@ def _shown(reading: Reading | None) -> str:
     if reading is None or not isinstance(reading.value, Decimal):
         return ""
     return f"{reading.value} {reading.unit or ''}".strip()
-
-
-def address(text: str) -> str:
-    """Return the port that a person means.
-
-    Args:
-        text: a device, a URL, a host, or host:port.
-
-    Returns:
-        The path of a device, or a URL; with TCP port 2001 where one is needed and none is given.
-
-    Raises:
-        ValueError: it is nothing of this.
-    """
-    text = text.strip()
-    if text.startswith("/"):
-        return text
-    if is_ipv6_address(text):
-        text = f"[{text}]"
-    if _HOST.fullmatch(text):
-        text = f"socket://{text}"
-    url = urlsplit(text)
-    is_server = url.scheme in SERVERS
-    where = url.hostname or ("" if is_server else url.path.strip("/"))
-    # Reading the port raises where it is no number of a TCP port.
-    if "://" not in text or not url.scheme or not where or url.port == 0:
-        raise ValueError("it is neither a device nor a URL nor a host")
-    if is_server and url.port is None:
-        netloc = f"{url.netloc.removesuffix(':')}:{DEFAULT_TCP_PORT}"
-        return url._replace(netloc=netloc, path="").geturl()
-    return text
 
 
 PROBED: Final[HassKey[dict[str, Found]]] = HassKey(f"{DOMAIN}_probed")

@@ -10,6 +10,7 @@ from homeassistant.helpers.typing import ConfigType
 from probatio import Invalid, Secret  # Home Assistant's engine; `voluptuous` keeps no secrets.
 import voluptuous as vol
 
+from .addresses import port_url, socket_url
 from .const import (
     AUTO,
     CONF_AUTHENTICATION_KEY,
@@ -27,9 +28,7 @@ from .const import (
     LONGEST_TIME_BETWEEN_UPDATE,
 )
 from .decryption import read_key
-from .port import socket_url
 from .prefixes import url_of
-from .probe import address
 from .versions import VERSIONS
 
 # DSMR 4.2 is what 4 is called on the meters themselves.
@@ -98,7 +97,7 @@ def _refusal(expected: str, written: Any, key: str | None = None) -> Invalid:
 def _is_whole(text: str, url: str) -> bool:
     """Return whether the interface takes a text for the port with that URL."""
     try:
-        return address(text) == url
+        return port_url(text) == url
     except ValueError:
         return False
 
