@@ -17,7 +17,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.dsmr import issues, pauses, reader
 from custom_components.dsmr.models import Cause
-from custom_components.dsmr.port import YAML_PORTS, P1Port, holder_of, line_of
+from custom_components.dsmr.port import YAML_PORTS, P1Port, endpoint_of, holder_of
 
 from .parts import (
     Gateway,
@@ -220,7 +220,7 @@ async def test_the_second_at_one_port_waits_and_is_told_who_has_it(
     ],
 )
 async def test_a_line_is_one_by_whichever_name(hass: HomeAssistant, name: str, other: str) -> None:
-    assert await line_of(hass, name) == await line_of(hass, other)
+    assert await endpoint_of(hass, name) == await endpoint_of(hass, other)
 
 
 @pytest.mark.logs("No telegrams from .*The first has the port")
@@ -249,7 +249,7 @@ async def test_two_entries_at_one_gateway_do_not_take_turns(
 
 async def test_two_ports_of_one_esphome_are_two_lines(hass: HomeAssistant) -> None:
     ports = ("port_name=a", "port_name=b", "port_serial_number=A1", "port_serial_number=B2")
-    assert len({await line_of(hass, f"esphome://meter.home/?{port}") for port in ports}) == 4
+    assert len({await endpoint_of(hass, f"esphome://meter.home/?{port}") for port in ports}) == 4
 
 
 @pytest.mark.logs("No telegrams from socket://meter.home.* has the port")

@@ -119,7 +119,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: DsmrConfigEntry) -> bool
     try:
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException:
-        # Nobody else would close the port: as long as it is open, no later set-up has the line.
+        # Nobody else would close the port: as long as it is open, no later set-up has it.
         await entry.runtime_data.stop()
         raise
     return True

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from .const import DEFAULT_TCP_PORT
 
 SERVED: Final = ("socket", "tcp")
-"""What begins the URLs of ports whose bytes a server passes on: the line is set already."""
+"""What begins the URLs of ports whose bytes a server passes on: the serial line is set already."""
 SERVERS: Final = (*SERVED, "rfc2217")
 """What begins the URLs of ports that are a TCP port each."""
 ESPHOME: Final = "esphome"

@@ -27,7 +27,7 @@ DSMR_PROTOCOL: Final = "dsmr_protocol"
 RFXTRX_DSMR_PROTOCOL: Final = "rfxtrx_dsmr_protocol"
 
 AUTO: Final = "auto"
-"""The `dsmr_version` that is found out from the line."""
+"""The `dsmr_version` that is found out from the telegrams."""
 
 DEFAULT_DSMR_VERSION: Final = "2.2"
 DEFAULT_PORT: Final = "/dev/ttyUSB0"

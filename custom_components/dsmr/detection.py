@@ -1,4 +1,4 @@
-"""Which version does a meter speak? Told from the line itself."""
+"""Which version does a meter speak? Told from its telegrams."""
 
 from dataclasses import dataclass
 import re

@@ -38,7 +38,7 @@ _ESPHOME_PORT: Final = 6053
 YAML_PORTS: Final[HassKey[dict[str, P1Port]]] = HassKey(f"{DOMAIN}_yaml")
 """The P1 ports that configuration.yaml set up, by what begins their unique ids."""
 _PORTS: Final[HassKey[list[P1Port]]] = HassKey(f"{DOMAIN}_ports")
-"""All that are read or are to be: of those at one line, the first has it."""
+"""All that are read or are to be: of those at one endpoint, the first has it."""
 
 
 def connection_of(entry_data: Mapping[str, Any], title: str = "") -> Connection:
@@ -56,11 +56,11 @@ def connection_of(entry_data: Mapping[str, Any], title: str = "") -> Connection:
     )
 
 
-async def line_of(hass: HomeAssistant, url: str) -> str:
-    """Return what is the same for all names of the line at a port."""
+async def endpoint_of(hass: HomeAssistant, url: str) -> str:
+    """Return the endpoint of a port: it is the same for all names of the port."""
     parts = urlsplit(url)
     if parts.scheme in SERVERS:
-        # Behind a TCP port is one line, whichever protocol it is spoken to in.
+        # Behind a TCP port is one serial line, whichever protocol it is spoken to in.
         return parts.netloc.rpartition("@")[2].lower()
     if parts.scheme == ESPHOME:
         # A port is known by its name, or by what is plugged in there.
@@ -75,30 +75,32 @@ async def line_of(hass: HomeAssistant, url: str) -> str:
 async def ports_at(
     hass: HomeAssistant, urls: Iterable[str], among: Iterable[P1Port]
 ) -> list[P1Port]:
-    """Return those of some ports that are at the line of one of the URLs.
+    """Return those of some ports that are at the endpoint of one of the URLs.
 
     Where the names point now counts: adapters that are plugged in anew get others, and of a host
     that has been called the addresses are known.
     """
     ports = [*among]
-    lines = {await line_of(hass, url) for url in urls} if ports else set()
+    endpoints = {await endpoint_of(hass, url) for url in urls} if ports else set()
     return [
-        port for port in ports if lines & {await line_of(hass, url) for url in port.reader.urls}
+        port
+        for port in ports
+        if endpoints & {await endpoint_of(hass, url) for url in port.reader.urls}
     ]
 
 
 async def holder_of(hass: HomeAssistant, urls: Iterable[str], behind: P1Port | None = None) -> str:
-    """Return what a person calls that which has the line at a port here, or "" if nothing does.
+    """Return what a person calls that which has a port here, or "" if nothing does.
 
     Args:
         hass: where it is looked for.
         urls: the port, with its host by name and by addresses.
-        behind: who asks; what came after it has the line only where it has been opened already.
+        behind: who asks; what came after it has the port only where it has opened it already.
     """
     ports: list[P1Port] = hass.data.get(_PORTS, [])
     before = [*takewhile(lambda port: port is not behind, ports)]
     for port in await ports_at(hass, urls, ports):
-        if port is behind or not (port in before or port.reader.has_line):
+        if port is behind or not (port in before or port.reader.has_port):
             continue
         connection = port.reader.connection
         # A person may have taken the title away, and "" is nobody.
@@ -197,7 +199,7 @@ class P1Port:
         self._issue.end()
 
     async def give_way(self, holder: str) -> None:
-        """Stop for something that reads the line from now on, and say so."""
+        """Stop for something that reads the port from now on, and say so."""
         await self.stop()
         self.reader.holder, self.reader.cause = holder, Cause.HELD
         self._queue.append(Disconnected())

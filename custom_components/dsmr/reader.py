@@ -76,7 +76,7 @@ class SilentError(Exception):
 
 
 class HeldError(Exception):
-    """Something else here reads the line at the port."""
+    """Something else here reads the port."""
 
 
 class _Protocol(asyncio.Protocol):
@@ -118,7 +118,7 @@ class Reader:
             here reads the port, which is then not opened, or "".
         holder: what `held_by` returned the last time.
         urls: the port, with its host by name and by the addresses at which it was called last.
-        has_line: whether the port is open, or about to be: nothing else had it.
+        has_port: whether the port is open, or about to be: nothing else had it.
         telegram_at: when the last telegram that passed came, in seconds of the event loop's clock.
         telegram_time: the same by the wall clock.
     """
@@ -151,7 +151,7 @@ class Reader:
         self.held_by: Callable[[Collection[str]], Awaitable[str]] = _nobody
         self.holder = ""
         self.urls = {connection.url}
-        self.has_line = False
+        self.has_port = False
         self._answered = ""
         self.telegram_at: float | None = None
         self.telegram_time: datetime | None = None
@@ -231,7 +231,7 @@ class Reader:
         return came and not self._is_unsteady
 
     async def _read_in_turn(self) -> None:
-        """Read with the settings that the line has, or with one after the other."""
+        """Read with the settings that the serial line has, or with one after the other."""
         while True:
             try:
                 await self._read()
@@ -286,8 +286,8 @@ class Reader:
         self.holder = await self.held_by(self.urls)
         if self.holder:
             raise HeldError(f"{self.holder} has the port")
-        self.has_line = True
-        open_ports.callback(self._leave_line)
+        self.has_port = True
+        open_ports.callback(self._leave_port)
         # The one that answered last comes first.
         addresses.sort(key=lambda url: url != self._answered)
         ways = [partial(self._open_at, url, open_ports) for url in addresses]
@@ -297,8 +297,8 @@ class Reader:
             raise min(filter(None, failures), key=how_little)
         return protocol
 
-    def _leave_line(self) -> None:
-        self.has_line = False
+    def _leave_port(self) -> None:
+        self.has_port = False
 
     async def _open_at(self, url: str, open_ports: AsyncExitStack) -> _Protocol:
         protocol = _Protocol(self)
@@ -426,7 +426,7 @@ class Reader:
 
     def _passed(self, telegram: Telegram, now: float) -> None:
         """Put a telegram on the queue, and learn from it."""
-        # The line is set as it must be, and the version is found.
+        # The serial line is set as it must be, and the version is found.
         self._search, self.serial = None, self._serial
         self.stream.recognises = False
         if self.stream.version is not self.version:
@@ -499,7 +499,7 @@ async def _close(transport: BaseSerialTransport, protocol: _Protocol) -> None:
 
 
 def _are_unusable(error: Exception) -> bool:
-    """Return whether the line can't be set like that.
+    """Return whether the serial line can't be set like that.
 
     Not every adapter has seven bits: then the system calls the argument invalid.
     """

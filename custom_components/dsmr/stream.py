@@ -128,7 +128,7 @@ class Stream:
         """
         if self.is_refused and not is_quiet:
             return Cause.WRONG_KEY
-        # It may have turned out with other settings than those that the line has again.
+        # It may have turned out with other settings than those that the serial line has again.
         if self.looks_sealed and self.fruitless.bytes:
             return Cause.NO_KEY
         if self.looks_like is not None and self.fruitless.bytes:

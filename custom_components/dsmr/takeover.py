@@ -19,7 +19,7 @@ from .descriptions import DSMRSensorDescription
 from .entity import EntryIdentity, YamlIdentity
 from .migration import rename
 from .models import Connection
-from .port import YAML_PORTS, DsmrConfigEntry, P1Port, connection_of, line_of, ports_at
+from .port import YAML_PORTS, DsmrConfigEntry, P1Port, connection_of, endpoint_of, ports_at
 from .prefixes import YAML_UNIQUE_IDS
 from .probe import Found
 from .roster import Roster, Slot, rows_of
@@ -53,13 +53,13 @@ def suggest(hass: HomeAssistant, p1_port: P1Port, name: str) -> None:
 
 
 async def entry_at(hass: HomeAssistant, url: str) -> DsmrConfigEntry | None:
-    """Return the config entry that reads the line at a port, or None."""
-    line = await line_of(hass, url)
+    """Return the config entry that reads a port, by whichever name, or None."""
+    endpoint = await endpoint_of(hass, url)
     entries = hass.config_entries.async_entries(
         DOMAIN, include_ignore=False, include_disabled=False
     )
     for entry in entries:
-        if await line_of(hass, connection_of(entry.data).url) == line:
+        if await endpoint_of(hass, connection_of(entry.data).url) == endpoint:
             return entry
     return None
 
@@ -180,13 +180,13 @@ def _keep_looks(registry: er.EntityRegistry, entity_id: str, digits: int | None)
 
 
 async def push_out(hass: HomeAssistant, connection: Connection) -> bool:
-    """Take the line at an entry's port from configuration.yaml, and return whether that had it.
+    """Take an entry's port from configuration.yaml, and return whether that had it.
 
     An entry comes first, also one that was disabled when the file was read.
     """
     found = await ports_at(hass, [connection.url], hass.data.get(YAML_PORTS, {}).values())
     for p1_port in found:
-        # What reads the file again may fail, and begins after the entry has asked for its line.
+        # What reads the file again may fail, and begins after the entry has asked for its port.
         await p1_port.give_way(connection.title or connection.name)
     return bool(found)
 
