@@ -232,7 +232,7 @@ def test_modules_import_each_other_by_relative_names() -> None:
 @pytest.mark.parametrize(
     ("package", "modules"),
     [
-        ("dsmr_parser", {"line", "versions"}),
+        ("dsmr_parser", {"values", "versions"}),
         ("serialx", {"causes", "esphome", "reader", "rfc2217", "versions"}),
     ],
 )

@@ -17,10 +17,10 @@ from .const import (
     CONF_SERIAL_ID_GAS,
 )
 from .entity import EntryIdentity
-from .line import read_text
 from .models import ELECTRICITY, OddLine, Telegram
 from .port import DsmrConfigEntry, P1Port
 from .roster import Slot, is_known
+from .values import read_text
 
 # The value groups C.D.E of identifiers; 96.1.4 is the version of the telegrams.
 _IDENTIFIER: Final = re.compile(r"96[.:]1\.(?!4\b)\d+|42[.:]0\.0|0[.:]0\.0")

@@ -8,11 +8,11 @@ import re
 from typing import Final, NamedTuple
 
 from .const import LOGGER
-from .line import printable, read_message, reader_of
 from .models import Counters, OddLine, Reading
 from .obis import MBUS_READING, MBUS_READINGS, MESSAGES, MONTH_END, PEAKS, RELAY
 from .privacy import without_identifiers
 from .unforeseen import Unforeseen
+from .values import printable, read_message, reader_of
 from .versions import OTHERS, Version
 
 # An OBIS reference A-B:C.D.E, with or without a *F; the groups in parentheses follow. The examples

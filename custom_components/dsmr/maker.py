@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import re
 from typing import Final, TypedDict
 
-from .line import read_text
+from .values import read_text
 
 # The makers of meters by their letters (DLMS UA FLAG identifiers); a grid operator's are none.
 MAKERS: Final[Mapping[str, str]] = {

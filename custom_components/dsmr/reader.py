@@ -23,7 +23,6 @@ from .addresses import SERVED, addressed, keep_asking, scheme_of
 from .causes import WORDS, cause_of, how_little
 from .const import LOGGER
 from .detection import Search
-from .line import printable
 from .models import (
     Cause,
     Connection,
@@ -36,6 +35,7 @@ from .pauses import SILENCE, SLOWEST, Pauses, least_patience
 from .stream import Fruitless, Stream
 from .telegram import Decoder
 from .unforeseen import Unforeseen
+from .values import printable
 from .versions import OTHERS, SerialSettings, Version
 
 QUEUE_SIZE = 64

@@ -13,7 +13,6 @@ from operator import ne
 from .checksum import ChecksumError, Checksums
 from .derivation import Derivation
 from .doubts import Doubts, Trust
-from .line import printable
 from .lines import ALIKE, Line, LineReader
 from .meters import Meters
 from .models import (
@@ -27,6 +26,7 @@ from .models import (
 )
 from .obis import MBUS_IDENTIFIERS, MBUS_TYPE
 from .registers import Registers
+from .values import printable
 from .versions import Version
 
 # The lines that say which meters there are.

@@ -1,4 +1,4 @@
-"""What does one line of a telegram say?
+"""What do the values of a line say?
 
 dsmr_parser's specifications say of which form a line is and of what type its values are; its value
 parsers read numbers. A line of a form that no specification knows is read by what it looks like.

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from custom_components.dsmr.line import LineError, read_text, read_timestamp
 from custom_components.dsmr.lines import LineReader
 from custom_components.dsmr.models import Counters, Entry, Reading
+from custom_components.dsmr.values import LineError, read_text, read_timestamp
 from custom_components.dsmr.versions import OTHERS, VERSIONS, Version
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
