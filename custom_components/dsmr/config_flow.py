@@ -66,6 +66,16 @@ _FIRST_STEPS: Final[Mapping[str | None, str]] = {
 }
 _KEYS: Final = (CONF_ENCRYPTION_KEY, CONF_AUTHENTICATION_KEY)
 _KEY_CAUSES: Final = (Cause.NO_KEY, Cause.WRONG_KEY)
+_OTHER_PROTOCOL: Final = {
+    DSMR_PROTOCOL: RFXTRX_DSMR_PROTOCOL,
+    RFXTRX_DSMR_PROTOCOL: DSMR_PROTOCOL,
+}
+# Addresses stand in no translation.
+_EXAMPLES: Final = {
+    "example_host": "192.168.1.20",
+    "example_url": "socket://192.168.1.20:2001",
+    "example_proxy": "rfc2217://192.168.1.20:2217",
+}
 
 KEY_FORM: Final = probatio.Schema(
     {
@@ -164,22 +174,22 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         if entry is None:
             return await self.async_step_gone()
         if not self._port:
-            self._port = {
-                CONF_PORT: connection_of(entry.data).url,
-                CONF_DSMR_VERSION: entry.data[CONF_DSMR_VERSION],
-            }
+            self._begin_with(entry.data)
             self._keys = {key: entry.data[key] for key in _KEYS if key in entry.data}
-            self._protocol = entry.data.get(CONF_PROTOCOL, DSMR_PROTOCOL)
         return await self._ask_port("reconfigure", user_input)
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """The key of a meter is wrong."""
+        self._begin_with(entry_data)
+        return await self.async_step_reauth_confirm()
+
+    def _begin_with(self, entry_data: Mapping[str, Any]) -> None:
+        """Know of the port what an entry says."""
         self._port = {
             CONF_PORT: connection_of(entry_data).url,
             CONF_DSMR_VERSION: entry_data[CONF_DSMR_VERSION],
         }
         self._protocol = entry_data.get(CONF_PROTOCOL, DSMR_PROTOCOL)
-        return await self.async_step_reauth_confirm()
 
     async def async_step_reauth_confirm(
         self, user_input: dict[str, Any] | None = None
@@ -341,9 +351,8 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
             return found
 
     async def _probe_as(self, protocol: str) -> Found:
-        connection = self._connection(protocol)
         return await probe(
-            connection,
+            self._connection(protocol),
             VERSIONS.get(self._port[CONF_DSMR_VERSION]),
             dt_util.get_default_time_zone(),
             partial(holder_of, self.hass),
@@ -383,11 +392,7 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Show what was read of a new meter, and add it."""
         if user_input is None:
-            return self.async_show_form(
-                step_id="confirm",
-                data_schema=probatio.Schema({}),
-                description_placeholders=self._found.described(),
-            )
+            return self._show_found("confirm")
         return self.async_create_entry(title=self._found.title, data=self._handed_over())
 
     async def async_step_replace(
@@ -398,12 +403,16 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         if entry is None:
             return await self.async_step_gone()
         if user_input is None:
-            return self.async_show_form(
-                step_id="replace",
-                data_schema=probatio.Schema({}),
-                description_placeholders=self._found.described(),
-            )
+            return self._show_found("replace")
         return self._change(entry)
+
+    def _show_found(self, step_id: str) -> ConfigFlowResult:
+        """Show what was read of a meter, for a person to agree."""
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=probatio.Schema({}),
+            description_placeholders=self._found.described(),
+        )
 
     def _change(self, entry: DsmrConfigEntry) -> ConfigFlowResult:
         """Let an entry have what was found; its entities keep their ids and their history."""
@@ -432,18 +441,6 @@ def _is_made(entry: DsmrConfigEntry) -> bool:
     version = VERSIONS.get(entry.data[CONF_DSMR_VERSION])
     made = version is not None and entry.title.endswith(version.label)
     return made or entry.title == connection_of(entry.data).url.removeprefix("socket://")
-
-
-_OTHER_PROTOCOL: Final = {
-    DSMR_PROTOCOL: RFXTRX_DSMR_PROTOCOL,
-    RFXTRX_DSMR_PROTOCOL: DSMR_PROTOCOL,
-}
-# Addresses stand in no translation.
-_EXAMPLES: Final = {
-    "example_host": "192.168.1.20",
-    "example_url": "socket://192.168.1.20:2001",
-    "example_proxy": "rfc2217://192.168.1.20:2217",
-}
 
 
 class DSMROptionsFlow(OptionsFlowWithReload):
