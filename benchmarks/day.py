@@ -88,9 +88,9 @@ async def _live(directory: str, subject: str, time_between_update: float, second
     integration = await async_get_integration(hass, "dsmr")
     assert integration.pkg_path == PACKAGES[subject], integration.pkg_path
     if subject == "ours":
-        from custom_components.dsmr import reader as our_reader
+        from custom_components.dsmr import opening
 
-        our_reader.create_serial_connection = connect
+        opening.create_serial_connection = connect
     else:
         built_in_reader.create_serial_connection = connect
     recorder = get_instance(hass)

@@ -32,7 +32,7 @@ from .record import values_of
 
 KEY: Final = bytes(range(16))
 _URL: Final = "socket://192.0.2.1:2001"
-_PATCHED: Final = "custom_components.dsmr.reader.create_serial_connection"
+_PATCHED: Final = "custom_components.dsmr.opening.create_serial_connection"
 # What a gateway that speaks telnet puts in, and the integration takes out (RFC 854).
 _TELNET: Final = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa])", re.DOTALL)
 

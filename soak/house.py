@@ -39,7 +39,7 @@ WARM: Final = DAY / 4
 """Seconds after which all that is made once has been made; of a short run a quarter."""
 MOST_GROWTH: Final = 20_000
 """Blocks of the heap, about 2 MiB, by which it may differ; Home Assistant's caches fill slowly."""
-_PATCHED: Final = "custom_components.dsmr.reader.create_serial_connection"
+_PATCHED: Final = "custom_components.dsmr.opening.create_serial_connection"
 _ANNOUNCED: Final = (
     # Home Assistant's, at its start.
     "We found a custom integration dsmr",

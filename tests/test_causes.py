@@ -28,7 +28,7 @@ ME382 = telegram_of("iskra-me382")
 def line(monkeypatch: pytest.MonkeyPatch) -> Line:
     """What the reader finds in place of serialx."""
     line = Line()
-    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", line.open)
+    monkeypatch.setattr("custom_components.dsmr.opening.create_serial_connection", line.open)
     return line
 
 

@@ -28,7 +28,7 @@ from homeassistant.helpers.selector import SerialPortSelector, TextSelector
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.dsmr import pauses, reader, stream
+from custom_components.dsmr import opening, pauses, reader, stream
 from custom_components.dsmr.addresses import port_url
 
 from .meter.wire import encrypted
@@ -231,7 +231,7 @@ async def test_a_port_that_can_not_be_opened_says_why(
     async def refuse(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(reader, "create_serial_connection", refuse)
+    monkeypatch.setattr(opening, "create_serial_connection", refuse)
     form = await after(hass, await begin(hass, "/dev/ttyUSB0"))
     assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "user")
     assert form["errors"] == {"base": cause}

@@ -136,7 +136,7 @@ def test_each_rule_says_why_and_the_last_one_holds_always() -> None:
 def line(monkeypatch: pytest.MonkeyPatch) -> Line:
     """What the reader finds in place of serialx."""
     line = Line()
-    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", line.open)
+    monkeypatch.setattr("custom_components.dsmr.opening.create_serial_connection", line.open)
     return line
 
 
@@ -548,7 +548,7 @@ class EightBits(Line):
 def eight_bits(monkeypatch: pytest.MonkeyPatch) -> Line:
     """What the reader finds in place of serialx."""
     line = EightBits()
-    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", line.open)
+    monkeypatch.setattr("custom_components.dsmr.opening.create_serial_connection", line.open)
     return line
 
 

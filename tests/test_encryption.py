@@ -259,7 +259,7 @@ def test_a_wrong_key_is_told_from_a_wrong_authentication_key(authentication: byt
 def line(monkeypatch: pytest.MonkeyPatch) -> Line:
     """What the reader finds in place of serialx."""
     line = Line()
-    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", line.open)
+    monkeypatch.setattr("custom_components.dsmr.opening.create_serial_connection", line.open)
     return line
 
 

@@ -755,7 +755,7 @@ async def test_when_home_assistant_was_busy_the_newest_is_shown_and_no_more_than
     hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = Line()
-    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", line.open)
+    monkeypatch.setattr("custom_components.dsmr.opening.create_serial_connection", line.open)
     entry = entry_for("5", AM550, port=URL)
     await set_up_entry(hass, entry)
     line.send(AM550 * 99 + edited(AM550, o1_0_1_7_0="(00.777*kW)"))
@@ -807,7 +807,7 @@ def test_half_a_packet_before_a_loss_costs_no_telegram_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     line = Line()
-    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", line.open)
+    monkeypatch.setattr("custom_components.dsmr.opening.create_serial_connection", line.open)
 
     async def test() -> None:
         async with Reading(rfxtrx=True) as reading:

@@ -38,7 +38,7 @@ LOST = "No telegrams from"
 def line(monkeypatch: pytest.MonkeyPatch) -> Line:
     """What the reader finds in place of serialx."""
     line = Line()
-    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", line.open)
+    monkeypatch.setattr("custom_components.dsmr.opening.create_serial_connection", line.open)
     return line
 
 

@@ -271,7 +271,7 @@ async def test_a_line_that_was_opened_while_the_first_one_looks_for_its_host_sta
     await gateway.connected()
     is_found.set()
     await until(lambda: first.runtime_data.reader.cause is Cause.HELD)
-    assert first.runtime_data.reader.holder == second.title
+    assert first.runtime_data.reader.opener.holder == second.title
     async with gateway.sending(AM550):
         await until(lambda: second.runtime_data.dsmr.telegram is not None)
     assert gateway.connections == 1
@@ -315,7 +315,7 @@ async def test_an_entry_without_a_title_has_its_line_too(
     await gateway.connected()
     await set_up_entry(hass, second)
     await until(lambda: second.runtime_data.reader.cause is Cause.HELD)
-    assert second.runtime_data.reader.holder == port
+    assert second.runtime_data.reader.opener.holder == port
     async with gateway.sending(AM550):
         await until(lambda: first.runtime_data.dsmr.telegram is not None)
 
@@ -389,7 +389,7 @@ async def test_who_has_a_line_that_was_plugged_in_late_is_told_too(
     by_id.symlink_to(device)
     line = SerialLine(device)
     await until(lambda: second.runtime_data.reader.cause is Cause.HELD)
-    assert second.runtime_data.reader.holder == first.title
+    assert second.runtime_data.reader.opener.holder == first.title
     for entry in (first, second):
         await hass.config_entries.async_unload(entry.entry_id)
     line.unplug()

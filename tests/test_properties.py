@@ -7,7 +7,7 @@ from typing import Final
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from custom_components.dsmr import reader as reader_module
+from custom_components.dsmr import opening
 from custom_components.dsmr.models import ELECTRICITY, Keys, ReadingKey, Telegram, Value
 from custom_components.dsmr.versions import VERSIONS
 
@@ -103,7 +103,7 @@ def test_no_value_is_believed_that_was_not_sent_and_the_next_telegram_is_read(
 
         line = Line()
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(reader_module, "create_serial_connection", line.open)
+            patched.setattr(opening, "create_serial_connection", line.open)
             telegrams = run(read())
         for telegram in telegrams:
             for key, value in values(telegram, readable[4]).items():
@@ -117,7 +117,7 @@ def test_no_value_is_believed_that_was_not_sent_and_the_next_telegram_is_read(
 
     line = Line()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(reader_module, "create_serial_connection", line.open)
+        patched.setattr(opening, "create_serial_connection", line.open)
         intact = run(read_intact())
     known = [values(telegram, readable[4]) for telegram in intact]
     assert len(known) == len(readable)

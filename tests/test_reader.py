@@ -152,7 +152,7 @@ class Line:
 def line(monkeypatch: pytest.MonkeyPatch) -> Line:
     """What the reader finds in place of serialx."""
     line = Line()
-    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", line.open)
+    monkeypatch.setattr("custom_components.dsmr.opening.create_serial_connection", line.open)
     return line
 
 
@@ -1314,7 +1314,9 @@ def test_of_two_addresses_that_answer_one_stays_and_who_stops_meanwhile_leaves_n
             loop.call_soon(reading.task.cancel)
             return await line.open(loop, *args, **settings)
 
-        monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", open_and_stop)
+        monkeypatch.setattr(
+            "custom_components.dsmr.opening.create_serial_connection", open_and_stop
+        )
         async with reading:
             assert len(line.opened) == 2
             assert line.transport.closed
@@ -1336,7 +1338,7 @@ class House:
         self.faults: Mapping[str, Exception | None] = {}
         self.called: list[str] = []
         self._line = line
-        monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", self.open)
+        monkeypatch.setattr("custom_components.dsmr.opening.create_serial_connection", self.open)
 
     def begin(self) -> None:
         """Give the name its addresses."""

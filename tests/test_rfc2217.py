@@ -83,7 +83,7 @@ async def test_a_host_that_does_not_answer_is_not_said_to_speak_anything(
     async def wait(*_: Any, **__: Any) -> None:
         await hass.loop.create_future()
 
-    monkeypatch.setattr("custom_components.dsmr.reader.CONNECT_TIMEOUT", 0.1)
+    monkeypatch.setattr("custom_components.dsmr.opening.CONNECT_TIMEOUT", 0.1)
     monkeypatch.setattr(hass.loop, "create_connection", wait)
     await set_up(hass, {"port": "rfc2217://192.0.2.1:2217", "dsmr_version": 5})
     port = hass.data[YAML_PORTS]["yaml"]
@@ -95,7 +95,7 @@ async def test_a_host_that_does_not_answer_is_not_said_to_speak_anything(
 async def test_a_server_that_does_not_speak_it_is_said_not_to(
     hass: HomeAssistant, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("custom_components.dsmr.reader.CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr("custom_components.dsmr.opening.CONNECT_TIMEOUT", 0.5)
     await set_up(hass, {"port": f"rfc2217://127.0.0.1:{gateway.port}", "dsmr_version": 5})
     port = hass.data[YAML_PORTS]["yaml"]
     await until(lambda: port.reader.cause is Cause.FAILED)

@@ -17,7 +17,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import flush_store
 
-from custom_components.dsmr import reader
+from custom_components.dsmr import opening
 from custom_components.dsmr.port import YAML_PORTS
 
 from .meter.wire import encrypted
@@ -361,7 +361,7 @@ async def test_a_meter_moves_with_its_entities_while_the_file_is_read_again(
     hass: HomeAssistant, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_read, has_moved = asyncio.Event(), threading.Event()
-    close, times = reader._close, itertools.count(1)
+    close, times = opening._close, itertools.count(1)
 
     def read_file(*_: object) -> dict[str, Any]:
         # Home Assistant reads it once to see whether it can, and again to set up what is in it.
@@ -376,7 +376,7 @@ async def test_a_meter_moves_with_its_entities_while_the_file_is_read_again(
 
     await set_up(hass, at(gateway))
     await read(hass, gateway, AM550, POWER)
-    monkeypatch.setattr(reader, "_close", close_slowly)
+    monkeypatch.setattr(opening, "_close", close_slowly)
     with patch("homeassistant.config.load_yaml_config_file", side_effect=read_file):
         moving = hass.async_create_task(fix(hass))
         await until(lambda: not hass.data[YAML_PORTS])

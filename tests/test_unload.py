@@ -223,7 +223,7 @@ async def line(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> Line:
     """What is opened in place of a serial line; what is made once in Home Assistant is there."""
     line, lines = Line(URL), Lines()
     lines.add(line)
-    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", lines.open)
+    monkeypatch.setattr("custom_components.dsmr.opening.create_serial_connection", lines.open)
     for component in ("sensor", "dsmr"):
         assert await async_setup_component(hass, component, {})
     await hass.async_block_till_done()
@@ -354,7 +354,7 @@ async def test_a_gateway_that_sends_once_a_minute_is_not_called_silent_after_it_
 ) -> None:
     line, lines = Line("socket://192.0.2.1:2001"), Lines()
     lines.add(line)
-    monkeypatch.setattr("custom_components.dsmr.reader.create_serial_connection", lines.open)
+    monkeypatch.setattr("custom_components.dsmr.opening.create_serial_connection", lines.open)
     said: list[str] = []
 
     @callback

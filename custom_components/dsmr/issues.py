@@ -86,6 +86,6 @@ class PortIssue:
             translation_placeholders={
                 "port": reader.connection.name,
                 "version": looks_like.label if looks_like else "",
-                "holder": reader.holder,
+                "holder": reader.opener.holder,
             },
         )

@@ -85,7 +85,7 @@ async def ports_at(
     return [
         port
         for port in ports
-        if endpoints & {await endpoint_of(hass, url) for url in port.reader.urls}
+        if endpoints & {await endpoint_of(hass, url) for url in port.reader.opener.urls}
     ]
 
 
@@ -100,7 +100,7 @@ async def holder_of(hass: HomeAssistant, urls: Iterable[str], behind: P1Port | N
     ports: list[P1Port] = hass.data.get(_PORTS, [])
     before = [*takewhile(lambda port: port is not behind, ports)]
     for port in await ports_at(hass, urls, ports):
-        if port is behind or not (port in before or port.reader.has_port):
+        if port is behind or not (port in before or port.reader.opener.has_port):
             continue
         connection = port.reader.connection
         # A person may have taken the title away, and "" is nobody.
@@ -152,7 +152,7 @@ class P1Port:
         self.reader = Reader(
             connection, decoder, self._queue, self.dsmr.drain, not_ready=(HomeAssistantError,)
         )
-        self.reader.held_by = partial(holder_of, hass, behind=self)
+        self.reader.opener.held_by = partial(holder_of, hass, behind=self)
         self.reader.serial = roster.serial
         self.reader.pauses.patience = roster.patience
         self._issue = PortIssue(hass, roster.port_id, self.reader, self.dsmr)
@@ -201,7 +201,7 @@ class P1Port:
     async def give_way(self, holder: str) -> None:
         """Stop for something that reads the port from now on, and say so."""
         await self.stop()
-        self.reader.holder, self.reader.cause = holder, Cause.HELD
+        self.reader.opener.holder, self.reader.cause = holder, Cause.HELD
         self._queue.append(Disconnected())
         self.dsmr.drain()
 

@@ -218,7 +218,7 @@ async def probe(
                     found.set_result(Found(reader.version, telegram, frame, reader.serial))
                 case Disconnected() if reader.cause is not Cause.LOST or next(losses) == LOSSES:
                     found.set_exception(
-                        ProbeError(_cause(reader), reader.stream.looks_like, reader.holder)
+                        ProbeError(_cause(reader), reader.stream.looks_like, reader.opener.holder)
                     )
 
     reader = Reader(
@@ -228,7 +228,7 @@ async def probe(
         drain,
         not_ready=(HomeAssistantError,),
     )
-    reader.held_by = held_by
+    reader.opener.held_by = held_by
     # What says nothing may just have passed on a telegram.
     reader.pauses.resume()
     task = asyncio.create_task(reader.run(), name=f"dsmr probe {connection.name}")

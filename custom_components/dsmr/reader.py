@@ -1,26 +1,18 @@
 """How do telegrams get here? The reader loop: open, watch, close, wait, open again."""
 
 import asyncio
-from asyncio.staggered import staggered_race
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 import errno
-from functools import partial
 from math import inf
-from typing import override
 
-from serialx import (
-    BaseSerialTransport,
-    SerialException,
-    UnsupportedSetting,
-    create_serial_connection,
-)
+from serialx import SerialException
 
-from . import esphome, rfc2217
-from .addresses import SERVED, addressed, keep_asking, scheme_of
-from .causes import WORDS, cause_of, how_little
+from . import esphome
+from .addresses import SERVED, scheme_of
+from .causes import WORDS, cause_of
 from .const import LOGGER
 from .detection import Search
 from .models import (
@@ -31,6 +23,7 @@ from .models import (
     Event,
     Telegram,
 )
+from .opening import HeldError, Opener, Protocol, are_unusable
 from .pauses import SILENCE, SLOWEST, Pauses, least_patience
 from .stream import Fruitless, Stream
 from .telegram import Decoder
@@ -45,17 +38,8 @@ FIRST_RETRY = 0.25
 """Seconds before the first attempt to open a lost port again; each next one waits twice as long."""
 LONGEST_RETRY = 2.0
 """Seconds between two attempts: a meter that is back is read within three."""
-CONNECT_TIMEOUT = 3.5
-"""Seconds for a host to answer at one of its addresses: the first three packets go out at 0, 1 and
-3 s (RFC 6298)."""
-HEAD_START = 1.0
-"""Seconds after which the next address of a host is called too: a server that asks and answers
-before it is open should not be called twice (RFC 8305, section 8, allows two)."""
 OPEN_TIMEOUT = 15.0
 """Seconds for everything else that opening may do, such as the handshake of a serial proxy."""
-CLOSE_TIMEOUT = 0.5
-"""Seconds that are waited for a port to close; it goes on closing by itself, and neither its
-entities nor who stops the reading should wait for it."""
 SERVER_PATIENCE = 65.0
 """Seconds for the first byte from a server: some pass on a telegram a minute."""
 STEADY_AFTER = 600.0
@@ -75,32 +59,6 @@ class SilentError(Exception):
     """The port is open, and no telegram comes."""
 
 
-class HeldError(Exception):
-    """Something else here reads the port."""
-
-
-class _Protocol(asyncio.Protocol):
-    """Hands bytes to the reader and knows when the connection is lost."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self.lost: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-
-    @override
-    def data_received(self, data: bytes) -> None:
-        if self.lost.cancelled():
-            return
-        try:
-            self._reader.received(data)
-        except Exception as error:
-            self._reader.stumbled(error)
-
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.lost.done():
-            self.lost.set_result(exc)
-
-
 class Reader:
     """Keeps a P1 port open and puts what happens there on a queue.
 
@@ -113,12 +71,8 @@ class Reader:
         learnt: set when there is something new to remember of the meter, or of how it sends.
         counters: telegrams, checksum failures, connections and the last cause of a loss.
         cause: why no telegrams come, or None while they do and as long as it is not known.
+        opener: opens the port.
         stream: makes telegrams of what comes.
-        held_by: awaited before each attempt to open, with `urls`; returns the name of whatever else
-            here reads the port, which is then not opened, or "".
-        holder: what `held_by` returned the last time.
-        urls: the port, with its host by name and by the addresses at which it was called last.
-        has_port: whether the port is open, or about to be: nothing else had it.
         telegram_at: when the last telegram that passed came, in seconds of the event loop's clock.
         telegram_time: the same by the wall clock.
     """
@@ -148,11 +102,7 @@ class Reader:
         self.counters: Counters = decoder.counters
         self.version = decoder.version
         self.cause: Cause | None = None
-        self.held_by: Callable[[Collection[str]], Awaitable[str]] = _nobody
-        self.holder = ""
-        self.urls = {connection.url}
-        self.has_port = False
-        self._answered = ""
+        self.opener = Opener(connection.url, self.received)
         self.telegram_at: float | None = None
         self.telegram_time: datetime | None = None
         self.learnt = asyncio.Event()
@@ -169,7 +119,7 @@ class Reader:
             HeldError,
             *self._not_ready,
         )
-        self._protocol: _Protocol | None = None
+        self._protocol: Protocol | None = None
         self.serial: SerialSettings = self.version.serial
         self._serial = self.serial
         self._search = Search(connection.url) if self.version is OTHERS else None
@@ -262,7 +212,7 @@ class Reader:
         async with AsyncExitStack() as open_ports:
             try:
                 async with asyncio.timeout(self._open_timeout):
-                    self._protocol = protocol = await self._open(open_ports)
+                    self._protocol = protocol = await self.opener.open(self._serial, open_ports)
             except ValueError as reason:
                 # The URL lacks something, or names a serial proxy that the ESPHome does not have.
                 raise FileNotFoundError(errno.ENOENT, str(reason)) from reason
@@ -273,51 +223,6 @@ class Reader:
             self.pauses.begin(self._opened_at)
             error = await self._watch(protocol.lost)
         raise error or ConnectionResetError("the other side closed the connection")
-
-    async def _open(self, open_ports: AsyncExitStack) -> _Protocol:
-        """Open the port, at the address of its host that answers first."""
-        try:
-            addresses = await addressed(self.connection.url)
-        except OSError:
-            # What its name stood for may be another's now.
-            self.urls = {self.connection.url}
-            raise
-        self.urls = {self.connection.url, *addresses}
-        self.holder = await self.held_by(self.urls)
-        if self.holder:
-            raise HeldError(f"{self.holder} has the port")
-        self.has_port = True
-        open_ports.callback(self._leave_port)
-        # The one that answered last comes first.
-        addresses.sort(key=lambda url: url != self._answered)
-        ways = [partial(self._open_at, url, open_ports) for url in addresses]
-        protocol: _Protocol | None
-        protocol, _, failures = await staggered_race(ways, HEAD_START)
-        if protocol is None:
-            raise min(filter(None, failures), key=how_little)
-        return protocol
-
-    def _leave_port(self) -> None:
-        self.has_port = False
-
-    async def _open_at(self, url: str, open_ports: AsyncExitStack) -> _Protocol:
-        protocol = _Protocol(self)
-        transport, _ = await create_serial_connection(
-            asyncio.get_running_loop(),
-            lambda: protocol,
-            url,
-            baudrate=self._serial.baudrate,
-            byte_size=self._serial.byte_size,
-            parity=self._serial.parity,
-            connect_timeout=CONNECT_TIMEOUT,
-            transport_cls=rfc2217.transport_of(url) or esphome.transport_of(url),
-        )
-        open_ports.push_async_callback(_close, transport, protocol)
-        # serialx has no other way to it.
-        if tcp := getattr(transport, "_tcp_transport", None):
-            keep_asking(tcp.get_extra_info("socket"))
-        self._answered = url
-        return protocol
 
     @property
     def _open_timeout(self) -> float:
@@ -378,7 +283,7 @@ class Reader:
     def _turns(self, error: Exception) -> bool:
         """After a failure: return whether other settings have their turn now."""
         now = asyncio.get_running_loop().time()
-        unusable = self._opened_at == inf and _are_unusable(error)
+        unusable = self._opened_at == inf and are_unusable(error)
         if self._search is not None:
             told = self.stream.fruitless.sealed or self.stream.looks_like is not None
             of_settings = unusable or isinstance(error, SilentError)
@@ -403,26 +308,25 @@ class Reader:
         again = self.connection.detects or not told
         return again and self.stream.fruitless.bytes and late
 
-    def stumbled(self, error: Exception) -> None:
-        """Take an error in taking bytes: the next ones are taken again."""
-        self._unforeseen.note_in(f"in what comes from {self.connection.name}", error)
-
     def received(self, data: bytes) -> None:
-        """Take bytes from the port."""
+        """Take bytes from the port; where that fails, the next ones are taken again."""
         now = asyncio.get_running_loop().time()
-        if data.strip(_PADDING):
-            self.stream.fruitless.bytes = True
-            self.pauses.hear(now)
-        self.stream.feed(data, now)
-        if self.stream.is_refused:
-            self.cause = Cause.WRONG_KEY
-        # All that has come at once: if that is much, the queue keeps the newest.
-        if self._queue:
-            self._have_told()
-        if self._search is None or self._protocol is None:
-            return
-        if self._search.is_hopeless(data) and not self.stream.fruitless.telegrams:
-            self._protocol.connection_lost(SilentError("bytes come that are in no telegram"))
+        try:
+            if data.strip(_PADDING):
+                self.stream.fruitless.bytes = True
+                self.pauses.hear(now)
+            self.stream.feed(data, now)
+            if self.stream.is_refused:
+                self.cause = Cause.WRONG_KEY
+            # All that has come at once: if that is much, the queue keeps the newest.
+            if self._queue:
+                self._have_told()
+            if self._search is None or self._protocol is None:
+                return
+            if self._search.is_hopeless(data) and not self.stream.fruitless.telegrams:
+                self._protocol.connection_lost(SilentError("bytes come that are in no telegram"))
+        except Exception as error:
+            self._unforeseen.note_in(f"in what comes from {self.connection.name}", error)
 
     def _passed(self, telegram: Telegram, now: float) -> None:
         """Put a telegram on the queue, and learn from it."""
@@ -483,24 +387,3 @@ class Reader:
             self._drain()
         except Exception as error:
             self._unforeseen.note_in(f"in telling what comes from {self.connection.name}", error)
-
-
-async def _nobody(_: Collection[str]) -> str:
-    return ""
-
-
-async def _close(transport: BaseSerialTransport, protocol: _Protocol) -> None:
-    # A port that takes its time to close is not heard beside the next one.
-    protocol.lost.cancel()
-    transport.abort()
-    with suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_TIMEOUT):
-            await transport.wait_closed()
-
-
-def _are_unusable(error: Exception) -> bool:
-    """Return whether the serial line can't be set like that.
-
-    Not every adapter has seven bits: then the system calls the argument invalid.
-    """
-    return isinstance(error, UnsupportedSetting) or getattr(error, "errno", None) == errno.EINVAL
