@@ -1,6 +1,6 @@
 """What does somebody need to know who is to find out what is wrong, and what must he not know?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 import re
 from typing import Any, Final
@@ -48,22 +48,15 @@ async def async_get_config_entry_diagnostics(
 ) -> dict[str, Any]:
     """Return what is known of a config entry, its port and its meters."""
     port = entry.runtime_data
-    telegram = port.dsmr.telegram
     meters = {slot.identity for slot in port.roster.slots} | {ELECTRICITY}
-    said: dict[str, Any] = _masked(
-        {
-            "entry": _entry(entry),
-            **_port(hass, port),
-            "roster": {
-                "lines": sorted(port.roster.lines),
-                "slots": [_slot(slot) for slot in port.roster.slots],
-            },
-            "readings": _readings(telegram, meters),
-            "heard": [_telegram(frame) for _, frame in port.reader.stream.heard],
+    more = {
+        "roster": {
+            "lines": sorted(port.roster.lines),
+            "slots": [_slot(slot) for slot in port.roster.slots],
         },
-        _secrets(entry),
-    )
-    return said
+        "heard": [_telegram(frame) for _, frame in port.reader.stream.heard],
+    }
+    return _diagnostics(hass, entry, meters, more)
 
 
 async def async_get_device_diagnostics(
@@ -76,16 +69,18 @@ async def async_get_device_diagnostics(
     meters = {slot.identity for slot in slots}
     if identity.device(None) in device.identifiers:
         meters.add(ELECTRICITY)
-    said: dict[str, Any] = _masked(
-        {
-            "entry": _entry(entry),
-            **_port(hass, port),
-            "slots": [_slot(slot) for slot in slots],
-            "readings": _readings(port.dsmr.telegram, meters),
-        },
-        _secrets(entry),
-    )
-    return said
+    return _diagnostics(hass, entry, meters, {"slots": [_slot(slot) for slot in slots]})
+
+
+def _diagnostics(
+    hass: HomeAssistant, entry: DsmrConfigEntry, meters: set[str], more: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what is known of an entry, its port and some of its meters, and more, masked."""
+    port = entry.runtime_data
+    readings = _readings(port.dsmr.telegram, meters)
+    said = {"entry": _entry(entry), **_port(hass, port), **more, "readings": readings}
+    masked: dict[str, Any] = _masked(said, _secrets(entry))
+    return masked
 
 
 def _entry(entry: DsmrConfigEntry) -> dict[str, Any]:
@@ -127,11 +122,10 @@ def _slot(slot: Slot) -> dict[str, Any]:
     return {"type": slot.type, "number": slot.number, "identity": slot.identity}
 
 
-def _readings(telegram: Telegram | None, meters: Iterable[str]) -> list[dict[str, Any]]:
+def _readings(telegram: Telegram | None, meters: set[str]) -> list[dict[str, Any]]:
     """Return the readings of some meters as they were read."""
     if telegram is None:
         return []
-    of = set(meters)
     return [
         {
             "meter": key.meter,
@@ -142,7 +136,7 @@ def _readings(telegram: Telegram | None, meters: Iterable[str]) -> list[dict[str
             "entries": len(reading.entries),
         }
         for key, reading in telegram.readings.items()
-        if key.meter in of
+        if key.meter in meters
     ]
 
 
