@@ -93,7 +93,7 @@ class LastTelegramSensor(PortSensor):
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        every = timedelta(seconds=max(self._p1_port.time_between_update, SHORTEST_INTERVAL))
+        every = timedelta(seconds=max(self._p1_port.dsmr.time_between_update, SHORTEST_INTERVAL))
         self.async_on_remove(
             async_track_time_interval(self.hass, self._changed, every, cancel_on_shutdown=True)
         )

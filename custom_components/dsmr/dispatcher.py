@@ -48,6 +48,7 @@ class DSMR:
 
     Attributes:
         telegram: the latest telegram, or None while none comes.
+        time_between_update: the most seconds that a changed reading waits.
     """
 
     def __init__(self, queue: deque[Event], time_between_update: float, counters: Counters) -> None:
@@ -60,7 +61,7 @@ class DSMR:
         """
         self.telegram: Telegram | None = None
         self._queue = queue
-        self._time_between_update = time_between_update
+        self.time_between_update = time_between_update
         # A callback may begin or stop to listen: no tuple in it is ever changed.
         self._listeners: dict[ReadingKey, tuple[_Listener, ...]] = {}
         # Those whose reading has changed since they were told; a set that keeps their order.
@@ -195,7 +196,7 @@ class DSMR:
         self._timer = None
         readings = self.telegram.readings if self.telegram else {}
         # One after the other they cost much less than each by itself.
-        soon = now + self._time_between_update * TOGETHER
+        soon = now + self.time_between_update * TOGETHER
         for listener in list(self._waiting):
             if listener.due <= soon:
                 self._tell(listener, readings.get(listener.key), _now())
@@ -209,7 +210,7 @@ class DSMR:
         if not listener.active:
             return
         self._waiting.pop(listener, None)
-        listener.due = now + self._time_between_update
+        listener.due = now + self.time_between_update
         listener.told = reading
         told = self.call(listener.callback, reading)
         if not told and listener.active and self.telegram is not None:

@@ -114,7 +114,6 @@ class P1Port:
     Attributes:
         reader: puts telegrams on the queue.
         dsmr: takes them off and tells the entities.
-        time_between_update: the most seconds that a changed reading waits.
         roster: which meters are there, and what they send.
         probed: a telegram that came before it was set up, or None.
     """
@@ -134,7 +133,6 @@ class P1Port:
             time_between_update: the most seconds that a changed reading waits.
             roster: what is known of the meters; of version `OTHERS` to find theirs out.
         """
-        self.time_between_update = time_between_update
         self.roster = roster
         if roster.port != connection.name:
             # Another gateway may send the telegrams of the same meter more rarely.

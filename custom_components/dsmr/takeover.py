@@ -119,7 +119,7 @@ def as_entry(p1_port: P1Port, name: str) -> dict[str, Any] | None:
     return {
         "title": name or found.title,
         "data": found.entry_data(reader.connection),
-        "options": {CONF_TIME_BETWEEN_UPDATE: p1_port.time_between_update},
+        "options": {CONF_TIME_BETWEEN_UPDATE: p1_port.dsmr.time_between_update},
     }
 
 
