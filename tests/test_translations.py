@@ -10,7 +10,7 @@ from typing import Any
 from homeassistant.components.sensor import SensorDeviceClass
 import pytest
 
-from custom_components.dsmr import config_flow, system_health
+from custom_components.dsmr import config_flow, forms, system_health
 from custom_components.dsmr.connection import CONNECTION, LAST_TELEGRAM
 from custom_components.dsmr.const import AUTO
 from custom_components.dsmr.descriptions import SENSORS, unknown_line
@@ -151,16 +151,16 @@ def test_the_title_of_the_dialog_that_moves_a_meter_is_one_line(language: str) -
 
 def test_each_field_of_a_form_has_a_label_and_a_description() -> None:
     fields = {
-        "user": config_flow.port_form(),
-        "reconfigure": config_flow.port_form(),
-        "encryption_key": config_flow.KEY_FORM,
-        "reauth_confirm": config_flow.KEY_FORM,
+        "user": forms.port_form(),
+        "reconfigure": forms.port_form(),
+        "encryption_key": forms.KEY_FORM,
+        "reauth_confirm": forms.KEY_FORM,
     }
     for step, text in ENGLISH["config"]["step"].items():
         names = {str(field) for field in fields[step].schema} if step in fields else set()
         assert text.get("data", {}).keys() == text.get("data_description", {}).keys() == names
     init = ENGLISH["options"]["step"]["init"]
-    names = {str(field) for field in config_flow.OPTIONS_FORM.schema}
+    names = {str(field) for field in forms.OPTIONS_FORM.schema}
     assert init["data"].keys() == init["data_description"].keys() == names
     assert ENGLISH["selector"]["dsmr_version"]["options"].keys() == {AUTO}
 

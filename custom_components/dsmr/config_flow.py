@@ -18,20 +18,6 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import CONF_PORT, CONF_PROTOCOL
 from homeassistant.core import callback
-from homeassistant.helpers.selector import (
-    BooleanSelector,
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
-    SelectOptionDict,
-    SelectSelector,
-    SelectSelectorConfig,
-    SelectSelectorMode,
-    SerialPortSelector,
-    TextSelector,
-    TextSelectorConfig,
-    TextSelectorType,
-)
 from homeassistant.util import dt as dt_util
 import probatio
 
@@ -43,15 +29,12 @@ from .const import (
     CONF_ENCRYPTION_KEY,
     CONF_SERIAL_ID,
     CONF_SERIAL_ID_GAS,
-    CONF_SWAP_TARIFFS,
-    CONF_TIME_BETWEEN_UPDATE,
-    DEFAULT_TIME_BETWEEN_UPDATE,
     DOMAIN,
     DSMR_PROTOCOL,
-    LONGEST_TIME_BETWEEN_UPDATE,
     RFXTRX_DSMR_PROTOCOL,
 )
 from .decryption import read_key
+from .forms import KEY_FORM, OPTIONS_FORM, port_form
 from .migration import replace_meter
 from .models import Cause, Connection
 from .port import DsmrConfigEntry, connection_of, holder_of
@@ -76,52 +59,6 @@ _EXAMPLES: Final = {
     "example_url": "socket://192.168.1.20:2001",
     "example_proxy": "rfc2217://192.168.1.20:2217",
 }
-
-KEY_FORM: Final = probatio.Schema(
-    {
-        probatio.Required(CONF_ENCRYPTION_KEY): TextSelector(
-            TextSelectorConfig(type=TextSelectorType.PASSWORD)
-        )
-    }
-)
-OPTIONS_FORM: Final = probatio.Schema(
-    {
-        probatio.Required(
-            CONF_TIME_BETWEEN_UPDATE, default=DEFAULT_TIME_BETWEEN_UPDATE
-        ): NumberSelector(
-            NumberSelectorConfig(
-                min=0,
-                max=LONGEST_TIME_BETWEEN_UPDATE,
-                step="any",
-                unit_of_measurement="s",
-                mode=NumberSelectorMode.BOX,
-            )
-        ),
-        probatio.Required(CONF_SWAP_TARIFFS, default=False): BooleanSelector(),
-    }
-)
-
-
-def port_form(*, typed: bool = False) -> probatio.Schema:
-    """Return the form that asks for a port and the kind of meter there.
-
-    Args:
-        typed: whether the port is to be typed; else it is chosen from the list of adapters.
-    """
-    versions = [SelectOptionDict(value=AUTO, label=AUTO)]
-    versions += [SelectOptionDict(value=v.key, label=v.label) for v in VERSIONS.values()]
-    return probatio.Schema(
-        {
-            probatio.Required(CONF_PORT): (TextSelector() if typed else SerialPortSelector()),
-            probatio.Required(CONF_DSMR_VERSION, default=AUTO): SelectSelector(
-                SelectSelectorConfig(
-                    options=versions,
-                    mode=SelectSelectorMode.DROPDOWN,
-                    translation_key=CONF_DSMR_VERSION,
-                )
-            ),
-        }
-    )
 
 
 class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
