@@ -21,7 +21,17 @@ from custom_components.dsmr import opening
 from custom_components.dsmr.port import YAML_PORTS
 
 from .meter.wire import encrypted
-from .parts import PATIENCE, Gateway, edited, set_up, state_of, telegram_of, until, value_of
+from .parts import (
+    PATIENCE,
+    Gateway,
+    SerialLine,
+    edited,
+    set_up,
+    state_of,
+    telegram_of,
+    until,
+    value_of,
+)
 from .test_config_flow import after, begin
 from .test_entry import GAS, SERIAL, entry_for, set_up_entry
 from .test_reload import at, configuration, reload
@@ -403,6 +413,26 @@ async def test_the_interface_comes_first_where_both_name_one_port(
     assert gateway.connections == 1
 
 
+@pytest.mark.logs("No telegrams from")
+async def test_the_interface_comes_first_where_an_adapter_is_plugged_in_under_both_names(
+    hass: HomeAssistant, serial_line: SerialLine
+) -> None:
+    by_id = serial_line.device.with_name("usb-P1_cable")
+    serial_line.unplug()
+    entry = entry_for("5", AM550, port=str(by_id))
+    # As long as it is not there, nothing says that the names are of one.
+    await set_up_entry(hass, entry)
+    await reload(hass, {"port": str(serial_line.device), "dsmr_version": 5})
+    assert hass.data[YAML_PORTS]
+    await hass.config_entries.async_reload(entry.entry_id)
+    await until(lambda: entry.runtime_data.reader.cause is not None)
+    serial_line.plug_in()
+    by_id.symlink_to(serial_line.device)
+    async with serial_line.sending(AM550):
+        await state_of(hass, "sensor.electricity_meter_power_consumption", "0.461")
+        await state_of(hass, "sensor.smart_meter_connection", "held")
+
+
 async def test_a_meter_whose_unique_id_in_the_file_is_its_serial_number_moves_too(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:
@@ -431,6 +461,36 @@ async def test_what_has_a_unique_id_already_costs_no_other_entity_its_move(
     gas = entity_registry.async_get("sensor.gas_consumption")
     assert gas
     assert gas.unique_id == GAS
+
+
+@pytest.mark.parametrize("version", ["5", "4"])
+@pytest.mark.parametrize("is_disabled", [True, False])
+async def test_gas_that_another_entry_has_too_moves_with_its_history(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    second_gateway: Gateway,
+    entity_registry: er.EntityRegistry,
+    version: str,
+    *,
+    is_disabled: bool,
+) -> None:
+    # The electricity meter was replaced, and the entry of the old one is still there.
+    old = edited(AM550, o0_0_96_1_1="(4530303534303031)")
+    left = entry_for(version, old, port=f"socket://127.0.0.1:{second_gateway.port}")
+    await set_up_entry(hass, left)
+    await read(hass, second_gateway, old, "sensor.gas_meter_gas_consumption")
+    if is_disabled:
+        await hass.config_entries.async_set_disabled_by(left.entry_id, ConfigEntryDisabler.USER)
+    await reload(hass, at(gateway, dsmr_version=version))
+    await read(hass, gateway, AM550, "sensor.gas_consumption")
+    await fix(hass)
+    await hass.async_block_till_done()
+    await gateway.disconnected()
+    async with gateway.sending(AM550):
+        await state_of(hass, "sensor.gas_consumption", "3160.427")
+    gas = entity_registry.async_get("sensor.gas_consumption")
+    assert gas
+    assert gas.config_entry_id not in (None, left.entry_id)
 
 
 async def test_a_suggestion_that_a_person_ignores_stays_ignored(

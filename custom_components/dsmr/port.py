@@ -206,6 +206,9 @@ class P1Port:
     async def _read(self) -> None:
         ports = self._hass.data.setdefault(_PORTS, [])
         ports.append(self)
+        # An entry comes before configuration.yaml, whichever has been there for longer.
+        of_yaml = self._hass.data.get(YAML_PORTS, {}).values()
+        ports.sort(key=lambda port: port in of_yaml)
         try:
             await self.reader.run()
         finally:

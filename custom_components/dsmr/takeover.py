@@ -137,6 +137,8 @@ async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
     hass.data.get(YAML_UNIQUE_IDS, set()).discard(port_id)
     registry, roster = er.async_get(hass), p1_port.roster
     before, after = YamlIdentity(roster, ""), EntryIdentity(roster, hass, entry)
+    # The unique ids of its M-Bus meters may be another entry's.
+    after.meet(p1_port.dsmr.telegram)
     platforms = [p for p in async_get_platforms(hass, DOMAIN) if p.config_entry is None]
     for description, slot in _all(roster):
         old = before.unique_id(description, slot)
