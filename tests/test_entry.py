@@ -20,6 +20,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.dsmr import async_remove_config_entry_device
 from custom_components.dsmr.framing import RFXtrxPackets
+from custom_components.dsmr.maker import described
 from custom_components.dsmr.reader import QUEUE_SIZE
 from custom_components.dsmr.reading import DSMRSensor
 
@@ -278,6 +279,13 @@ async def test_a_meter_says_who_made_it(
     assert gas.serial_number == "7FLO2112345001"
     assert gas.manufacturer == "Flonidan"
     assert gas.via_device_id == found["Water Meter"].via_device_id == electricity.id
+
+
+def test_a_header_that_is_the_identifier_is_no_model() -> None:
+    assert described("5A414246303031323334", "KMP5 ZABF001234") == {
+        "manufacturer": "Kamstrup",
+        "serial_number": "ZABF001234",
+    }
 
 
 @pytest.mark.parametrize("has_more", [False, True])

@@ -60,6 +60,8 @@ def described(identifier: str, header: str) -> Description:
     if match := _HEADER.match(header):
         if maker := MAKERS.get(match[1].upper()):
             found.setdefault("manufacturer", maker)
-        if model := match[2].strip():
+        model = match[2].strip()
+        # Kamstrup writes the identifier there.
+        if model and model != found.get("serial_number"):
             found["model"] = model
     return found
