@@ -16,7 +16,7 @@ from custom_components.dsmr.pauses import SHORTEST_SILENCE, SILENCE
 from custom_components.dsmr.port import YAML_PORTS
 
 from .clock import now, passed, run, settled
-from .line import Line, Reading
+from .line import DEVICE, Line, Reading
 from .parts import SerialLine, free_port, set_up, telegram_of, until, value_of
 
 AM550 = telegram_of("iskra-am550")
@@ -74,6 +74,16 @@ def test_why_a_port_does_not_open_is_said_in_words_and_kept(
         async with Reading(not_ready=(ConfigEntryNotReady,)) as reading:
             assert reading.cause() is cause
             assert words in reading.counters.last_cause
+
+    run(test())
+
+
+@pytest.mark.logs("No telegrams from .*can't be opened")
+def test_an_adapter_that_hangs_is_no_host_that_is_not_reached(line: Line) -> None:
+    async def test() -> None:
+        line.fault = TimeoutError()
+        async with Reading(url=DEVICE) as reading:
+            assert reading.cause() is Cause.FAILED
 
     run(test())
 

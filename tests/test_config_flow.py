@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 import errno
 import fcntl
 import gc
@@ -18,7 +18,7 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import CONF_PORT
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 from homeassistant.helpers import (
     device_registry as dr,
     entity_registry as er,
@@ -221,7 +221,6 @@ def test_every_way_to_name_a_port_is_understood(text: str, url: str) -> None:
     ("error", "cause"),
     [
         (OSError(errno.EACCES, "Permission denied"), "no_permission"),
-        (OSError(errno.EHOSTUNREACH, "No route to host"), "unreachable"),
         (OSError(errno.EIO, "Input/output error"), "failed"),
     ],
 )
@@ -383,6 +382,24 @@ async def test_a_kind_that_was_chosen_by_mistake_is_told_from_the_one_that_it_is
     result = await give(hass, form, {"port": at(gateway), "dsmr_version": "auto"})
     shown = await after(hass, result, gateway, sent)
     assert shown["step_id"] == "confirm"
+
+
+async def test_a_kind_that_is_chosen_by_mistake_for_a_meter_that_is_known_is_told_too(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    fluvius = telegram_of("fluvius-t211")
+    # As the built-in made it, which takes any.
+    entry = entry_for("5", fluvius, port="/dev/ttyUSB0")
+    entry.add_to_hass(hass)
+    form = await entry.start_reconfigure_flow(hass)
+    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "4"})
+    form = await after(hass, result, gateway, fluvius)
+    assert (form["step_id"], form["errors"]) == ("reconfigure", {"base": "wrong_version"})
+    # What was said of it before, nobody says now.
+    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "5"})
+    done = await after(hass, result, gateway, fluvius)
+    assert done["reason"] == "reconfigure_successful"
+    await hass.async_block_till_done()
 
 
 @pytest.mark.parametrize(
@@ -693,13 +710,22 @@ async def test_a_meter_that_is_gone_before_it_is_added_has_the_sensors_that_were
     assert registered.unit_of_measurement == "kWh"
 
 
-async def test_a_meter_that_is_being_added_is_not_added_beside_that(
-    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+@pytest.mark.parametrize("model", ["iskra-am550", "aidon-6534"])
+async def test_a_dialog_that_was_left_open_keeps_no_other_from_adding_the_meter_and_adds_it_never(
+    hass: HomeAssistant, gateway: Gateway, model: str
 ) -> None:
-    shown = await after(hass, await begin(hass, at(gateway)), gateway, AM550)
-    assert shown["step_id"] == "confirm"
-    other = await after(hass, await begin(hass, at(second_gateway)), second_gateway, AM550)
-    assert (other["type"], other["reason"]) == (FlowResultType.ABORT, "already_in_progress")
+    # The second one says nothing by which it could be known.
+    sent = telegram_of(model)
+    left = await after(hass, await begin(hass, at(gateway)), gateway, sent)
+    assert left["step_id"] == "confirm"
+    shown = await after(hass, await begin(hass, at(gateway)), gateway, sent)
+    added = await give(hass, shown, {})
+    assert added["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    with suppress(UnknownFlow):
+        late = await give(hass, left, {})
+        assert (late["type"], late["reason"]) == (FlowResultType.ABORT, "already_configured")
+    assert hass.config_entries.async_entries("dsmr") == [added["result"]]
 
 
 async def test_a_meter_can_not_take_the_place_of_one_that_has_its_own_entry(

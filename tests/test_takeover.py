@@ -414,6 +414,7 @@ async def test_the_interface_comes_first_where_both_name_one_port(
 
 
 @pytest.mark.logs("No telegrams from")
+@pytest.mark.logs("Telegrams come from")
 async def test_the_interface_comes_first_where_an_adapter_is_plugged_in_under_both_names(
     hass: HomeAssistant, serial_line: SerialLine
 ) -> None:

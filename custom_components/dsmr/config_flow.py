@@ -309,12 +309,13 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_found(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """A telegram has come: whose is it?"""
         entry, serial = self._entry, self._found.identifier
-        is_chosen = self._port[CONF_DSMR_VERSION] != AUTO
-        if entry is None and is_chosen and (kind := self._found.other):
+        if self._is_new_choice(entry) and (kind := self._found.other):
             self._error, self._looks_like = Cause.WRONG_VERSION, kind.label
-            return await self.async_step_user()
+            step = self.async_step_user if entry is None else self.async_step_reconfigure
+            return await step()
         if serial:
-            other = await self.async_set_unique_id(serial, raise_on_progress=entry is None)
+            # A page that was closed leaves its dialog behind: the first that is done ends the rest.
+            other = await self.async_set_unique_id(serial, raise_on_progress=False)
             if other is not None and other is not entry:
                 return self.async_abort(reason="already_configured")
         if entry is None:
@@ -324,12 +325,22 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
             return await self.async_step_replace()
         return self._change(entry)
 
+    def _is_new_choice(self, entry: DsmrConfigEntry | None) -> bool:
+        """Return whether a person has said now of which kind the meter is that was found."""
+        chosen = self._port[CONF_DSMR_VERSION]
+        if chosen == AUTO or self.source == SOURCE_REAUTH:
+            return False
+        known = (chosen, self._found.identifier)
+        return entry is None or known != (entry.data[CONF_DSMR_VERSION], entry.unique_id)
+
     async def async_step_confirm(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Show what was read of a new meter, and add it."""
         if user_input is None:
             return self._show_found("confirm")
+        # Not every meter has an identifier by which it is known.
+        self._async_abort_entries_match({CONF_PORT: self._port[CONF_PORT]})
         return self.async_create_entry(title=self._found.title, data=self._handed_over())
 
     async def async_step_replace(

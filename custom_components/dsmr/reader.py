@@ -356,7 +356,10 @@ class Reader:
             return Cause.HELD
         if isinstance(error, self._not_ready):
             return Cause.NOT_READY
-        return cause_of(error, is_open=self._opened_at < inf)
+        cause = cause_of(error, is_open=self._opened_at < inf)
+        # An adapter that hangs is no host.
+        is_device = self.connection.url.startswith("/")
+        return Cause.FAILED if is_device and cause is Cause.UNREACHABLE else cause
 
     def _lost(self, cause: Cause, error: BaseException) -> None:
         self.cause = cause
