@@ -28,7 +28,7 @@ from homeassistant.helpers.selector import SerialPortSelector, TextSelector
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.dsmr import opening, pauses, reader, stream
+from custom_components.dsmr import opening, pauses, probe, reader, stream
 from custom_components.dsmr.addresses import port_url
 
 from .meter.wire import encrypted
@@ -49,6 +49,8 @@ def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "SERVER_PATIENCE", 0.5)
     monkeypatch.setattr(pauses, "SHORTEST_SILENCE", 0.5)
     monkeypatch.setattr(pauses, "SILENCE", 0.05)
+    # What is found out sooner than that, is in `test_encryption.py`.
+    monkeypatch.setattr(probe, "LOOK", 60)
 
 
 @pytest.fixture

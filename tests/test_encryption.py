@@ -17,7 +17,7 @@ from custom_components.dsmr.decryption import DamagedError, Decryption, Decrypti
 from custom_components.dsmr.framing import LIMIT, EncryptedFramer
 from custom_components.dsmr.models import Cause, Connection, Keys
 from custom_components.dsmr.port import YAML_PORTS
-from custom_components.dsmr.probe import ProbeError, probe
+from custom_components.dsmr.probe import LOOK, ProbeError, probe
 from custom_components.dsmr.stream import REFUSED
 from custom_components.dsmr.versions import SERIAL_115200_8N1, VERSIONS
 
@@ -292,20 +292,29 @@ def test_that_a_meter_encrypts_is_told_though_the_line_is_set_for_another_versio
     run(test())
 
 
-@pytest.mark.logs("No telegrams from")
-def test_who_adds_a_meter_that_sends_every_ten_seconds_is_told_that_the_key_is_wrong(
-    line: Line,
+@pytest.mark.parametrize(
+    ("keys", "version", "frames", "cause"),
+    [
+        (None, None, 1, Cause.NO_KEY),
+        (None, "5", 1, Cause.NO_KEY),
+        # The line may have damaged the first one.
+        (Keys(OTHER_KEY), "MSn", 2, Cause.WRONG_KEY),
+    ],
+)
+def test_who_adds_a_meter_that_encrypts_is_asked_for_the_key_as_soon_as_it_is_seen(
+    line: Line, keys: Keys | None, version: str | None, frames: int, cause: Cause
 ) -> None:
     async def test() -> None:
-        connection = Connection("/dev/ttyUSB0", 30, Keys(OTHER_KEY))
-        probing = asyncio.ensure_future(probe(connection, VERSIONS["MSn"], UTC, nobody))
-        await passed(5)
-        while not probing.done():
-            line.send(FRAMES[0])
-            await passed(10)
+        connection, row = Connection("/dev/ttyUSB0", 30, keys), version and VERSIONS[version]
+        probing = asyncio.ensure_future(probe(connection, row or None, UTC, nobody))
+        for frame in FRAMES[:frames]:
+            await passed(5)
+            assert not probing.done()
+            line.send(frame)
+        await passed(LOOK)
         with pytest.raises(ProbeError) as error:
-            probing.result()
-        assert error.value.cause is Cause.WRONG_KEY
+            await probing
+        assert error.value.cause is cause
 
     run(test())
 

@@ -54,6 +54,8 @@ _IDENTIFIERS: Final = {
     "ISKRA_IE": "96.1.0",
 }
 _WITHOUT_IDENTIFIER: Final = frozenset({"5S", "SAGEMCOM_T210_D_R"})
+LOOK: Final = 1.0
+"""Seconds between two looks at whether it is the key that is missing or wrong."""
 LOSSES: Final = 3
 """How often the other side may hang up: some let the one go who called before."""
 _NOTHING: Final = "-"
@@ -201,9 +203,10 @@ async def probe(
         held_by: as in `Reader`.
 
     Raises:
-        ProbeError: the port could not be opened, or no telegram came in the time that the slowest
-            meter of the version takes; where the version is to be found out, with none of the
-            settings that a serial line may have. A server may take a minute for its first byte.
+        ProbeError: the port could not be opened; encrypted telegrams came, and the key is missing
+            or wrong; or none came in the time that the slowest meter of the version takes, where
+            the version is to be found out, with none of the settings that a serial line may have.
+            A server may take a minute for its first byte.
     """
     queue: deque[Event] = deque(maxlen=QUEUE_SIZE)
     loop = asyncio.get_running_loop()
@@ -233,7 +236,11 @@ async def probe(
     reader.pauses.resume()
     task = asyncio.create_task(reader.run(), name=f"dsmr probe {connection.name}")
     try:
-        return await found
+        while not found.done():
+            if cause := reader.stream.lacks_key:
+                raise ProbeError(cause, None, "")
+            await asyncio.wait({found}, timeout=LOOK)
+        return found.result()
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

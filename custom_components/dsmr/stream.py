@@ -116,6 +116,14 @@ class Stream:
         return self._refused >= REFUSED
 
     @property
+    def lacks_key(self) -> Cause | None:
+        """What a person who waits may be asked for already: no key, or the right one."""
+        if self.fruitless.sealed:
+            return Cause.NO_KEY
+        # The line may have damaged a single one.
+        return Cause.WRONG_KEY if self._refused > 1 else None
+
+    @property
     def takes_all(self) -> bool:
         """Whether the version is taken from the telegrams and not from the configuration."""
         return self.version is OTHERS or self._connection.detects
