@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 import re
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -15,14 +16,16 @@ from homeassistant.config_entries import (
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er, translation
+from homeassistant.util import dt as dt_util
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 from custom_components.dsmr import async_remove_config_entry_device
 from custom_components.dsmr.framing import RFXtrxPackets
 from custom_components.dsmr.maker import described
 from custom_components.dsmr.reader import QUEUE_SIZE
 from custom_components.dsmr.reading import DSMRSensor
+from custom_components.dsmr.sensor import LEARNING
 
 from .clock import passed, run
 from .line import URL, Line, Reading
@@ -577,6 +580,34 @@ async def test_a_gas_meter_that_an_entry_has_left_goes_on_in_the_one_that_is_add
     assert entities_of(hass, added)[GAS].entity_id == "sensor.our_gas"
     left = entities_of(hass, entry).values()
     assert not [seen for seen in left if seen.device_name == "Gas Meter"]
+
+
+async def test_gas_is_as_it_was_after_two_cables_were_swapped_by_mistake_whichever_is_read_first(
+    hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
+) -> None:
+    entries = entries_at(gateway, second_gateway)
+    for entry in entries:
+        await set_up_entry(hass, entry)
+    power = "sensor.electricity_meter_power_consumption"
+    made = []
+    # One of the houses has no gas.
+    for first, second in ((AM550, WITHOUT_GAS), (WITHOUT_GAS, AM550), (AM550, WITHOUT_GAS)):
+        async with gateway.sending(first):
+            await state_of(hass, power, "0.461")
+            await hass.async_block_till_done()
+            async with second_gateway.sending(second):
+                await state_of(hass, f"{power}_2", "0.461")
+                await hass.async_block_till_done()
+                async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=LEARNING + 1))
+                await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+                await hass.async_block_till_done()
+        made.append([entities_of(hass, entry) for entry in entries])
+        for entry in entries:
+            await entry.runtime_data.remember()
+            await hass.config_entries.async_unload(entry.entry_id)
+        for entry in entries:
+            await hass.config_entries.async_setup(entry.entry_id)
+    assert made[2] == made[0]
 
 
 @of_versions

@@ -89,8 +89,13 @@ class Identity(ABC):
         """Return whether the unique ids that a slot's meter would have are those of another one."""
 
     @abstractmethod
-    def meet(self, telegram: Telegram | None) -> None:
-        """Get to know the meters, by the last telegram where there is one."""
+    def meet(self, telegram: Telegram | None, *, is_patient: bool) -> None:
+        """Get to know the meters.
+
+        Args:
+            telegram: the last one, or None while none comes.
+            is_patient: whether a meter waits that another entry shows, and may leave soon.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,7 @@ class YamlIdentity(Identity):
         return False
 
     @override
-    def meet(self, telegram: Telegram | None) -> None:
+    def meet(self, telegram: Telegram | None, *, is_patient: bool) -> None:
         pass
 
 
@@ -186,7 +191,7 @@ class EntryIdentity(Identity):
 
     @override
     @callback
-    def meet(self, telegram: Telegram | None) -> None:
+    def meet(self, telegram: Telegram | None, *, is_patient: bool) -> None:
         devices = dr.async_get(self.hass)
         serial = self.entry.data.get(CONF_SERIAL_ID) or ""
         electricity = devices.async_get_or_create(
@@ -198,6 +203,9 @@ class EntryIdentity(Identity):
         )
         # Gas comes last: it takes the old reading that the identifier of no other meter claims.
         for slot in sorted(self.roster.slots, key=lambda slot: slot.type is MBusType.GAS):
+            slot.waits = is_patient and self._may_be_left(slot)
+            if slot.waits:
+                continue
             self._claim_ids(slot)
             identifier = self.device(slot)
             device = devices.async_get_or_create(
@@ -219,6 +227,12 @@ class EntryIdentity(Identity):
         # What was of configuration.yaml until now is of no entry.
         nobody_else = (None, self.entry.entry_id)
         return next((e for e in found if e and e.config_entry_id not in nobody_else), None)
+
+    def _may_be_left(self, slot: Slot) -> bool:
+        """Return whether another entry shows a meter, and with its first telegram may leave it."""
+        entity = None if slot.keeps else self._shown_by_another(slot)
+        entry = _loaded(self.hass, entity) if entity else None
+        return entry is not None and entry.runtime_data.dsmr.telegram is None
 
     @callback
     def _claim_ids(self, slot: Slot) -> None:
@@ -314,17 +328,24 @@ class EntryIdentity(Identity):
 
 
 @callback
+def _loaded(hass: HomeAssistant, entity: er.RegistryEntry) -> ConfigEntry[Any] | None:
+    """Return the entry that has an entity, where it is loaded."""
+    entry: ConfigEntry[Any] | None = hass.config_entries.async_get_entry(
+        entity.config_entry_id or ""
+    )
+    return entry if entry and entry.state is ConfigEntryState.LOADED else None
+
+
+@callback
 def _leave(hass: HomeAssistant, entity: er.RegistryEntry) -> None:
     """Let the entry that has an entity leave its meter to another one, where it is gone from there.
 
     The registry remembers the entity, and gives its entity id to whatever has its unique id next.
     """
-    entry: ConfigEntry[Any] | None = hass.config_entries.async_get_entry(
-        entity.config_entry_id or ""
-    )
+    entry = _loaded(hass, entity)
     devices = dr.async_get(hass)
     device = devices.async_get(entity.device_id or "")
-    if entry is None or entry.state is not ConfigEntryState.LOADED or device is None:
+    if entry is None or device is None:
         return
     p1_port = entry.runtime_data
     telegram, roster = p1_port.dsmr.telegram, p1_port.roster

@@ -46,6 +46,7 @@ class Slot:
         keeps: what its unique ids are made of in place of its identity, where those that would be
             made of that are another entry's; else "".
         heard: those of the lines that have come since the start.
+        waits: whether it is not known yet what its unique ids are made of.
     """
 
     type: MBusType
@@ -54,6 +55,7 @@ class Slot:
     lines: set[str]
     keeps: str = ""
     heard: set[str] = field(default_factory=set, repr=False)
+    waits: bool = field(default=False, repr=False)
 
     @property
     def identifier(self) -> str:

@@ -163,6 +163,7 @@ class Sensors:
         self._add_entities = add_entities
         self._sensors: dict[str, DSMRSensor] = {}
         self._heard = asyncio.Event()
+        self._is_waiting = False
 
     @callback
     def begin(self) -> None:
@@ -203,7 +204,7 @@ class Sensors:
                 sensor.follow()
 
     def _expected(self) -> Iterator[DSMRSensor]:
-        for slot in (None, *self._roster.slots):
+        for slot in (None, *(slot for slot in self._roster.slots if not slot.waits)):
             for row in (*self._roster.rows(slot), *self._roster.unknown(slot)):
                 yield DSMRSensor(self._dsmr, self._identity, row, slot)
 
@@ -257,8 +258,17 @@ class Sensors:
                 if identifier and device_id:
                     devices.async_update_device(device_id, new_identifiers={identifier})
 
-    def _add(self) -> None:
-        self._identity.meet(self._dsmr.telegram)
+    async def _add_late(self) -> None:
+        """Wait no longer for another entry to leave a meter."""
+        await asyncio.sleep(LEARNING)
+        self._is_waiting = False
+        self._add(is_patient=False)
+
+    def _add(self, *, is_patient: bool = True) -> None:
+        self._identity.meet(self._dsmr.telegram, is_patient=is_patient)
+        if not self._is_waiting and any(slot.waits for slot in self._roster.slots):
+            self._is_waiting = True
+            self._p1_port.run("waiting", self._add_late())
         new = [s for s in self._expected() if s.unique_id not in self._sensors]
         registry = er.async_get(self._hass)
         telegram = self._dsmr.telegram or self._p1_port.probed

@@ -138,7 +138,7 @@ async def take_over(hass: HomeAssistant, entry: DsmrConfigEntry) -> None:
     registry, roster = er.async_get(hass), p1_port.roster
     before, after = YamlIdentity(roster, ""), EntryIdentity(roster, hass, entry)
     # The unique ids of its M-Bus meters may be another entry's.
-    after.meet(p1_port.dsmr.telegram)
+    after.meet(p1_port.dsmr.telegram, is_patient=False)
     platforms = [p for p in async_get_platforms(hass, DOMAIN) if p.config_entry is None]
     for description, slot in _all(roster):
         old = before.unique_id(description, slot)
