@@ -330,8 +330,9 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
         chosen = self._port[CONF_DSMR_VERSION]
         if chosen == AUTO or self.source == SOURCE_REAUTH:
             return False
-        known = (chosen, self._found.identifier)
-        return entry is None or known != (entry.data[CONF_DSMR_VERSION], entry.unique_id)
+        if entry is None or chosen != entry.data[CONF_DSMR_VERSION]:
+            return True
+        return self._found.identifier != entry.data.get(CONF_SERIAL_ID)
 
     async def async_step_confirm(
         self, user_input: dict[str, Any] | None = None
