@@ -658,17 +658,24 @@ async def test_an_entry_that_is_enabled_again_has_the_gas_that_it_had_though_ano
     assert entities_of(hass, entries[0]) == made
 
 
+OTHER_GAS = edited(AM550, o0_1_96_1_0="(4731)", o0_1_24_2_1="(261112060000W)(00006.000*m3)")
+
+
+async def set_up_both(hass: HomeAssistant, first: MockConfigEntry, second: MockConfigEntry) -> None:
+    """Let an entry have its gas sensor, and then one whose meter is another one."""
+    await set_up_entry(hass, first)
+    await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
+    await set_up_entry(hass, second)
+    await state_of(hass, "sensor.gas_meter_gas_consumption_2", "6.0")
+
+
 async def test_a_gas_meter_that_is_back_beside_the_one_that_took_its_sensor_has_one_of_its_own(
     hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
 ) -> None:
-    other = edited(AM550, o0_1_96_1_0="(4731)", o0_1_24_2_1="(261112060000W)(00006.000*m3)")
     entries = entries_at(gateway, second_gateway)
-    async with gateway.sending(AM550), second_gateway.sending(other):
-        await set_up_entry(hass, entries[0])
-        await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
-        await set_up_entry(hass, entries[1])
-        await state_of(hass, "sensor.gas_meter_gas_consumption_2", "6.0")
-    async with gateway.sending(other):
+    async with gateway.sending(AM550), second_gateway.sending(OTHER_GAS):
+        await set_up_both(hass, *entries)
+    async with gateway.sending(OTHER_GAS):
         await state_of(hass, "sensor.gas_meter_gas_consumption", "6.0")
     async with gateway.sending(with_gas(AM550)):
         await state_of(hass, "sensor.gas_meter_gas_consumption", "7.0")
@@ -683,18 +690,14 @@ async def test_a_gas_meter_that_is_back_beside_the_one_that_took_its_sensor_has_
 async def test_each_of_two_gas_meters_of_which_other_entries_have_the_ids_has_its_own(
     hass: HomeAssistant, gateway: Gateway, second_gateway: Gateway
 ) -> None:
-    other = edited(AM550, o0_1_96_1_0="(4731)", o0_1_24_2_1="(261112060000W)(00006.000*m3)")
-    async with Gateway() as third, gateway.sending(AM550), second_gateway.sending(other):
+    async with Gateway() as third, gateway.sending(AM550), second_gateway.sending(OTHER_GAS):
         *others, entry = entries_at(gateway, second_gateway, third, versions="555")
-        for each in others:
-            await set_up_entry(hass, each)
-        await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
-        await state_of(hass, "sensor.gas_meter_gas_consumption_2", "6.0")
+        await set_up_both(hass, *others)
         # It reads the first one's meter, then the second one's, then both.
         async with third.sending(AM550):
             await set_up_entry(hass, entry)
             await state_of(hass, "sensor.gas_meter_gas_consumption_3", "3160.427")
-        async with third.sending(other):
+        async with third.sending(OTHER_GAS):
             await state_of(hass, "sensor.gas_meter_gas_consumption_3", "6.0")
         async with third.sending(with_gas(AM550)):
             await state_of(hass, "sensor.gas_meter_gas_consumption_3", "7.0")

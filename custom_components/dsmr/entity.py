@@ -203,10 +203,9 @@ class EntryIdentity(Identity):
         )
         # Gas comes last: it takes the old reading that the identifier of no other meter claims.
         for slot in sorted(self.roster.slots, key=lambda slot: slot.type is MBusType.GAS):
-            slot.waits = is_patient and self._may_be_left(slot)
+            self._claim_ids(slot, is_patient=is_patient)
             if slot.waits:
                 continue
-            self._claim_ids(slot)
             identifier = self.device(slot)
             device = devices.async_get_or_create(
                 config_entry_id=self.entry.entry_id,
@@ -228,20 +227,15 @@ class EntryIdentity(Identity):
         nobody_else = (None, self.entry.entry_id)
         return next((e for e in found if e and e.config_entry_id not in nobody_else), None)
 
-    def _may_be_left(self, slot: Slot) -> bool:
-        """Return whether another entry shows a meter, and with its first telegram may leave it."""
-        entity = None if slot.keeps else self._shown_by_another(slot)
-        entry = _loaded(self.hass, entity) if entity else None
-        return entry is not None and entry.runtime_data.dsmr.telegram is None
-
     @callback
-    def _claim_ids(self, slot: Slot) -> None:
+    def _claim_ids(self, slot: Slot, *, is_patient: bool) -> None:
         """Find unique ids for a meter that has none here: those that nobody else has."""
+        slot.waits = False
         if slot.keeps:
             return
         if entity := self._shown_by_another(slot):
-            _leave(self.hass, entity)
-        if self.is_taken(slot):
+            slot.waits = _leave(self.hass, entity) and is_patient
+        if not slot.waits and self.is_taken(slot):
             # The number: a slot may still have what was made for the meter that was there before.
             slot.keeps = f"{slot.identity}_{slot.number}_{self.entry.entry_id}"
 
@@ -328,33 +322,29 @@ class EntryIdentity(Identity):
 
 
 @callback
-def _loaded(hass: HomeAssistant, entity: er.RegistryEntry) -> ConfigEntry[Any] | None:
-    """Return the entry that has an entity, where it is loaded."""
-    entry: ConfigEntry[Any] | None = hass.config_entries.async_get_entry(
-        entity.config_entry_id or ""
-    )
-    return entry if entry and entry.state is ConfigEntryState.LOADED else None
-
-
-@callback
-def _leave(hass: HomeAssistant, entity: er.RegistryEntry) -> None:
+def _leave(hass: HomeAssistant, entity: er.RegistryEntry) -> bool:
     """Let the entry that has an entity leave its meter to another one, where it is gone from there.
 
     The registry remembers the entity, and gives its entity id to whatever has its unique id next.
+
+    Returns:
+        Whether it is not known yet if it is gone: with the first telegram it will be.
     """
-    entry = _loaded(hass, entity)
-    devices = dr.async_get(hass)
-    device = devices.async_get(entity.device_id or "")
-    if entry is None or device is None:
-        return
-    p1_port = entry.runtime_data
+    entry: ConfigEntry[Any] | None = hass.config_entries.async_get_entry(
+        entity.config_entry_id or ""
+    )
+    if entry is None or entry.state is not ConfigEntryState.LOADED:
+        return False
+    p1_port, devices = entry.runtime_data, dr.async_get(hass)
     telegram, roster = p1_port.dsmr.telegram, p1_port.roster
-    identity = EntryIdentity(roster, hass, entry)
-    knows = any(identity.device(slot) in device.identifiers for slot in roster.slots)
-    # Where nothing is read, it may be there still.
-    if knows and telegram is not None and identity.forget(device.identifiers, telegram):
-        devices.async_remove_device(device.id)
-        p1_port.reader.learnt.set()
+    device = devices.async_get(entity.device_id or "")
+    if telegram is not None and device is not None:
+        identity = EntryIdentity(roster, hass, entry)
+        knows = any(identity.device(slot) in device.identifiers for slot in roster.slots)
+        if knows and identity.forget(device.identifiers, telegram):
+            devices.async_remove_device(device.id)
+            p1_port.reader.learnt.set()
+    return telegram is None
 
 
 def _is_reading(description: DSMRSensorDescription) -> bool:

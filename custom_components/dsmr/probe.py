@@ -101,6 +101,12 @@ class Found:
     frame: bytes
     serial: SerialSettings
 
+    @classmethod
+    def by(cls, reader: Reader, telegram: Telegram) -> Found:
+        """Return what a reader's last telegram says."""
+        _, frame = reader.stream.heard[-1]
+        return cls(reader.version, telegram, frame, reader.serial)
+
     @property
     def other(self) -> Version | None:
         """The kind of meter that it is, where that is not the one for which it was taken."""
@@ -217,8 +223,7 @@ async def probe(
         while queue and not found.done():
             match queue.popleft():
                 case Telegram() as telegram:
-                    _, frame = reader.stream.heard[-1]
-                    found.set_result(Found(reader.version, telegram, frame, reader.serial))
+                    found.set_result(Found.by(reader, telegram))
                 case Disconnected() if reader.cause is not Cause.LOST or next(losses) == LOSSES:
                     found.set_exception(
                         ProbeError(_cause(reader), reader.stream.looks_like, reader.opener.holder)

@@ -114,8 +114,7 @@ def as_entry(p1_port: P1Port, name: str) -> dict[str, Any] | None:
     reader, telegram = p1_port.reader, p1_port.dsmr.telegram
     if telegram is None:
         return None
-    _, frame = reader.stream.heard[-1]
-    found = Found(reader.version, telegram, frame, reader.serial)
+    found = Found.by(reader, telegram)
     return {
         "title": name or found.title,
         "data": found.entry_data(reader.connection),
