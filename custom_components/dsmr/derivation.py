@@ -3,11 +3,11 @@
 Values that no line holds are among the readings, as if the meter sent them.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import inf
-from typing import Final, override
+from typing import Final, NamedTuple
 
 from .models import ELECTRICITY, Counters, Reading, ReadingKey
 from .obis import (
@@ -147,58 +147,30 @@ def derivable(sent: Collection[str]) -> set[str]:
     }
 
 
-class Readings(Mapping[ReadingKey, Reading]):
-    """What a telegram says, and what follows from it: that is made when somebody asks for it."""
+class _Following(NamedTuple):
+    """What follows from some lines, by which rule."""
 
-    __slots__ = ("_derivation", "_rules", "known")
-
-    def __init__(self, known: dict[ReadingKey, Reading], derivation: Derivation) -> None:
-        """Take what is known, and what makes the rest of it."""
-        self.known = known
-        self._derivation = derivation
-        self._rules = derivation.rules
-
-    @override
-    def __getitem__(self, key: ReadingKey) -> Reading:
-        reading = self.known.get(key)
-        if reading is None:
-            rule, lines = self._rules[key]
-            try:
-                reading = rule([*map(self.known.get, lines)])
-            except Exception as error:
-                self._derivation.failed(rule, error)
-                reading = _UNKNOWN
-            self.known[key] = reading
-        return reading
-
-    @override
-    def __iter__(self) -> Iterator[ReadingKey]:
-        return iter({**self.known, **self._rules})
-
-    @override
-    def __len__(self) -> int:
-        return len(self.known.keys() | self._rules.keys())
+    key: ReadingKey
+    rule: _Rule
+    lines: tuple[ReadingKey, ...]
 
 
 class Derivation:
-    """Makes the values that follow from the readings of one P1 port.
-
-    Attributes:
-        rules: what makes each of them, and from which lines.
-    """
+    """Makes the values that follow from the readings of one P1 port."""
 
     def __init__(self, counters: Counters) -> None:
         """Start without an earlier reading; errors are counted in the counters."""
-        self.rules: dict[ReadingKey, tuple[_Rule, tuple[ReadingKey, ...]]] = {}
         self._unforeseen = Unforeseen(counters)
         # What follows from a line.
-        self._following: dict[ReadingKey, list[ReadingKey]] = {}
+        self._following: dict[ReadingKey, list[_Following]] = {}
         self._flows: dict[ReadingKey, _Flow] = {}
         # When the first of them ends, if its meter is not read before.
         self._until = inf
-        self._readings = Readings({}, self)
+        self._readings: dict[ReadingKey, Reading] = {}
 
-    def begin(self, sent: dict[ReadingKey, Reading], meters: Iterable[str], now: float) -> Readings:
+    def begin(
+        self, sent: dict[ReadingKey, Reading], meters: Iterable[str], now: float
+    ) -> dict[ReadingKey, Reading]:
         """Return the readings of a telegram, with what follows from them.
 
         Args:
@@ -206,25 +178,25 @@ class Derivation:
             meters: the identities of the M-Bus meters in it.
             now: when it came, in seconds of a monotonic clock.
         """
-        self.rules, self._following = {}, {}
+        self._following, self._readings = {}, sent
         for obis, (rule, inputs, enough) in _RULES.items():
             key = ReadingKey(ELECTRICITY, obis)
             lines = tuple(ReadingKey(ELECTRICITY, line) for line in inputs)
             if key not in sent and enough(line in sent for line in lines):
-                self.rules[key] = (rule, lines)
+                following = _Following(key, rule, lines)
                 for line in lines:
-                    self._following.setdefault(line, []).append(key)
+                    self._following.setdefault(line, []).append(following)
+                sent[key] = self._made(following)
         for meter in meters:
             line = ReadingKey(meter, MBUS_READING)
             flow = self._flows.setdefault(line, _Flow())
             sent[ReadingKey(meter, FLOW)] = flow.at(sent.get(line), now)
-        self._end_flows(sent, now)
-        self._readings = Readings(sent, self)
-        return self._readings
+        self._end_flows(now)
+        return sent
 
     def follow(
         self, said: dict[ReadingKey, Reading], now: float
-    ) -> tuple[Readings, Sequence[ReadingKey]]:
+    ) -> tuple[dict[ReadingKey, Reading], Collection[ReadingKey]]:
         """Return the readings of the next telegram, and which of them may be others.
 
         Args:
@@ -232,36 +204,43 @@ class Derivation:
                 there still.
             now: when it came, in seconds of a monotonic clock.
         """
-        known, changed = self._readings.known | said, [*said]
+        self._readings = known = self._readings | said
+        # What follows from two of them is made once.
+        changed = dict.fromkeys(said)
         for line, reading in said.items():
-            for key in self._following.get(line, ()):
-                known.pop(key, None)
-                changed.append(key)
+            for following in self._following.get(line, ()):
+                if following.key not in changed:
+                    known[following.key] = self._made(following)
+                    changed[following.key] = None
             if flow := self._flows.get(line):
                 key = ReadingKey(line.meter, FLOW)
                 known[key] = flow.at(reading, now)
                 self._until = min(self._until, flow.until)
-                changed.append(key)
+                changed[key] = None
         if now > self._until:
-            changed += self._end_flows(known, now)
-        self._readings = Readings(known, self)
-        return self._readings, changed
+            changed |= dict.fromkeys(self._end_flows(now))
+        return known, changed
 
-    def _end_flows(self, known: dict[ReadingKey, Reading], now: float) -> list[ReadingKey]:
+    def _made(self, following: _Following) -> Reading:
+        """Return what follows; a rule that raises costs what it makes."""
+        _, rule, lines = following
+        try:
+            return rule([*map(self._readings.get, lines)])
+        except Exception as error:
+            self._unforeseen.note(rule, "in what follows from a telegram", error)
+            return _UNKNOWN
+
+    def _end_flows(self, now: float) -> list[ReadingKey]:
         """Let the flows be unknown whose meters are not read any more, and return which."""
         ended = []
         for line, flow in self._flows.items():
             if now > flow.until:
                 unknown, key = flow.end(), ReadingKey(line.meter, FLOW)
-                if key in known:
-                    known[key] = unknown
+                if key in self._readings:
+                    self._readings[key] = unknown
                     ended.append(key)
         self._until = min((flow.until for flow in self._flows.values()), default=inf)
         return ended
-
-    def failed(self, rule: _Rule, error: Exception) -> None:
-        """Say that a rule has raised: it costs what it makes."""
-        self._unforeseen.note(rule, "in what follows from a telegram", error)
 
 
 class _Flow:

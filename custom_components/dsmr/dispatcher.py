@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -153,18 +153,14 @@ class DSMR:
         # Telegrams between the two may have been dropped, and a listener may have raised.
         follows = telegram.earlier is previous.readings and not self._is_untold
         self._is_untold = False
-        listeners = self._listeners
-        if follows:
-            # What follows from lines is made when it is asked for: only where somebody listens.
-            self._compare({key: readings[key] for key in telegram.changed if key in listeners})
-        else:
-            self._compare({key: readings.get(key) for key in listeners})
+        self._compare(readings, telegram.changed if follows else [*self._listeners])
 
-    def _compare(self, readings: Mapping[ReadingKey, Reading | None]) -> None:
+    def _compare(self, readings: Mapping[ReadingKey, Reading], keys: Iterable[ReadingKey]) -> None:
         """Tell those of whose reading another one was told, now or when they are due."""
         now, waiting = _now(), self._waiting
-        for key, reading in readings.items():
-            for listener in self._listeners[key]:
+        for key in keys:
+            reading = readings.get(key)
+            for listener in self._listeners.get(key, ()):
                 if reading == listener.told:
                     waiting.pop(listener, None)
                 elif listener.due <= now or _moved(listener, reading):
