@@ -232,6 +232,7 @@ def test_modules_import_each_other_by_relative_names() -> None:
 @pytest.mark.parametrize(
     ("package", "modules"),
     [
+        ("anycrc", {"checksum"}),
         ("dsmr_parser", {"values", "versions"}),
         ("serialx", {"causes", "esphome", "opening", "reader", "rfc2217", "versions"}),
     ],
