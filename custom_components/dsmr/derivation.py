@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final
 
 from .models import ELECTRICITY, Counters, Reading, ReadingKey
 from .obis import (
@@ -49,6 +49,7 @@ FLOW_LASTS_AT_LEAST: Final = 3600.0
 """… but never before as many seconds."""
 
 type _Rule = Callable[[Sequence[Reading | None]], Reading]
+type _Following = tuple[ReadingKey, _Rule, tuple[ReadingKey, ...]]
 
 _UNKNOWN: Final = Reading(None)
 
@@ -59,10 +60,13 @@ def _value(reading: Reading | None) -> Decimal | None:
 
 def _net(inputs: Sequence[Reading | None]) -> Reading:
     """Imported minus exported: positive is taken from the grid."""
-    imported, exported = map(_value, inputs)
-    if imported is None or exported is None:
+    imported, exported = inputs
+    if not imported or not exported:
         return _UNKNOWN
-    return Reading(imported - exported, "kW")
+    taken, given = imported.value, exported.value
+    if isinstance(taken, Decimal) and isinstance(given, Decimal):
+        return Reading(taken - given, "kW")
+    return _UNKNOWN
 
 
 def _total(inputs: Sequence[Reading | None]) -> Reading:
@@ -147,21 +151,13 @@ def derivable(sent: Collection[str]) -> set[str]:
     }
 
 
-class _Following(NamedTuple):
-    """What follows from some lines, by which rule."""
-
-    key: ReadingKey
-    rule: _Rule
-    lines: tuple[ReadingKey, ...]
-
-
 class Derivation:
     """Makes the values that follow from the readings of one P1 port."""
 
     def __init__(self, counters: Counters) -> None:
         """Start without an earlier reading; errors are counted in the counters."""
         self._unforeseen = Unforeseen(counters)
-        # What follows from a line.
+        # By a line, what follows from it: by which rule, and from which other lines.
         self._following: dict[ReadingKey, list[_Following]] = {}
         self._flows: dict[ReadingKey, _Flow] = {}
         # When the first of them ends, if its meter is not read before.
@@ -183,10 +179,9 @@ class Derivation:
             key = ReadingKey(ELECTRICITY, obis)
             lines = tuple(ReadingKey(ELECTRICITY, line) for line in inputs)
             if key not in sent and enough(line in sent for line in lines):
-                following = _Following(key, rule, lines)
                 for line in lines:
-                    self._following.setdefault(line, []).append(following)
-                sent[key] = self._made(following)
+                    self._following.setdefault(line, []).append((key, rule, lines))
+                sent[key] = self._made(rule, lines)
         for meter in meters:
             line = ReadingKey(meter, MBUS_READING)
             flow = self._flows.setdefault(line, _Flow())
@@ -205,13 +200,13 @@ class Derivation:
             now: when it came, in seconds of a monotonic clock.
         """
         self._readings = known = self._readings | said
-        # What follows from two of them is made once.
+        # What follows from several of them is made once.
         changed = dict.fromkeys(said)
         for line, reading in said.items():
-            for following in self._following.get(line, ()):
-                if following.key not in changed:
-                    known[following.key] = self._made(following)
-                    changed[following.key] = None
+            for key, rule, lines in self._following.get(line, ()):
+                if key not in changed:
+                    known[key] = self._made(rule, lines)
+                    changed[key] = None
             if flow := self._flows.get(line):
                 key = ReadingKey(line.meter, FLOW)
                 known[key] = flow.at(reading, now)
@@ -221,9 +216,8 @@ class Derivation:
             changed |= dict.fromkeys(self._end_flows(now))
         return known, changed
 
-    def _made(self, following: _Following) -> Reading:
+    def _made(self, rule: _Rule, lines: Iterable[ReadingKey]) -> Reading:
         """Return what follows; a rule that raises costs what it makes."""
-        _, rule, lines = following
         try:
             return rule([*map(self._readings.get, lines)])
         except Exception as error:

@@ -242,6 +242,8 @@ def _moved(listener: _Listener, reading: Reading | None) -> bool:
     if reading is None or told is None:
         return True
     now, before = reading.value, told.value
+    if step is None:
+        return now is None or before is None
     if isinstance(now, Decimal) and isinstance(before, Decimal):
-        return step is not None and abs(now - before) >= step
-    return step is not None or now is None or before is None
+        return abs(now - before) >= step
+    return True

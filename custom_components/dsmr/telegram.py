@@ -129,13 +129,13 @@ class Decoder:
 
     def _news(self, raw: list[bytes]) -> dict[ReadingKey, Reading] | None:
         """Return what the lines that changed say, if they are about the same as before."""
-        news = {}
+        news, said = {}, self._last.said
         for index in compress(count(), map(ne, raw, self._last.raw, strict=True)):
-            before = self._last.said[index]
+            before = said[index]
             if before is None:
                 return None
             key, line = before
-            reading = line.again(raw[index]) if line.again else None
+            reading = again(raw[index]) if (again := line.again) else None
             if reading is None:
                 now = self._reader.read(raw[index])
                 if now.error or now.obis != line.obis or now.channel != line.channel:
