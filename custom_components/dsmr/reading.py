@@ -1,6 +1,6 @@
 """What does a sensor show of a reading?"""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -11,7 +11,9 @@ from homeassistant.components.sensor import (
     SensorDeviceClass,
     SensorEntity,
 )
-from homeassistant.core import callback
+from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
+from homeassistant.core import State, callback
+from homeassistant.helpers.entity import FLOAT_PRECISION
 
 from .const import DEFAULT_PRECISION
 from .descriptions import DSMRSensorDescription, Shows
@@ -47,6 +49,8 @@ _SWITCH: Final = {
     "ON": "connected",
 }
 _VALVE: Final = {"0": "closed", "1": "open"}
+# Where Home Assistant has the contents of customize.yaml; another object once it was loaded anew.
+_CUSTOMIZED: Final = "hass_customize"
 
 
 class DSMRSensor(PortEntity, SensorEntity):
@@ -77,8 +81,9 @@ class DSMRSensor(PortEntity, SensorEntity):
         self._dsmr = dsmr
         self._key: ReadingKey | None = None
         self._is_added = False
-        # Home Assistant writes it when it is added, and drops a sensor whose state raises then.
-        self._write: Callable[[], object] = lambda: self.state
+        # As it was written last, and what customize.yaml said then.
+        self._written: State | None = None
+        self._customized: object = None
         self._unsubscribe: Unsubscribe | None = None
 
     @property
@@ -92,7 +97,6 @@ class DSMRSensor(PortEntity, SensorEntity):
         await super().async_added_to_hass()
         self.async_on_remove(self._stop_listening)
         self._listen()
-        self._write = self.async_write_ha_state
         self._is_added = True
 
     @override
@@ -134,18 +138,51 @@ class DSMRSensor(PortEntity, SensorEntity):
 
     @callback
     def _told(self, reading: Reading | None) -> None:
+        before = self._attr_extra_state_attributes
         available = self._dsmr.telegram is not None
         # Each time that it is set, Home Assistant has to read it anew.
         if available is not self._attr_available:
             self._attr_available = available
         try:
             self.show(reading)
-            self._write()
+            is_same = before == self._attr_extra_state_attributes
+            self._write(is_number_alone=is_same and isinstance(self._value, float))
         except Exception:
             # Else the state would stay, which is an old one.
             self.show(None)
-            self._write()
+            self._write(is_number_alone=False)
             raise
+
+    @callback
+    def _write(self, *, is_number_alone: bool) -> None:
+        """Write the state.
+
+        All but the number of a state is as Home Assistant made it last, and making it anew costs
+        more than all else: it changes when a person changes something, and then Home Assistant
+        writes the state. It does not where customize.yaml is loaded anew.
+
+        Args:
+            is_number_alone: whether a number is shown, and nothing else here can be another.
+        """
+        if not self._is_added:
+            # Home Assistant writes it when it is added, and drops a sensor whose state raises then.
+            _ = self.state
+            return
+        states, customized = self.hass.states, self.hass.data.get(_CUSTOMIZED)
+        last = states.get(self.entity_id)
+        if (
+            is_number_alone
+            and last is not None
+            and last is self._written
+            and customized is self._customized
+            # Else it is converted.
+            and last.attributes.get(ATTR_UNIT_OF_MEASUREMENT) == self.native_unit_of_measurement
+        ):
+            number = f"{self.native_value:.{FLOAT_PRECISION}}"
+            states.async_set(self.entity_id, number, last.attributes, state_info=last.state_info)
+        else:
+            self.async_write_ha_state()
+        self._written, self._customized = states.get(self.entity_id), customized
 
     @property
     @override

@@ -1,0 +1,135 @@
+"""What is written of a sensor of which the number alone is another."""
+
+from datetime import datetime
+
+from homeassistant.core import HomeAssistant
+from homeassistant.core_config import async_process_ha_core_config
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.entity_platform import async_get_platforms
+import pytest
+
+from custom_components.dsmr.port import YAML_PORTS
+from custom_components.dsmr.reading import DSMRSensor
+
+from .meter import SimulatedMeter
+from .parts import Gateway, edited, set_up, state_of, telegram_of, until
+from .test_reload import at, drawing
+
+POWER = "sensor.power_consumption"
+
+
+def attributes_of(hass: HomeAssistant, entity_id: str) -> dict[str, object]:
+    state = hass.states.get(entity_id)
+    assert state
+    return dict(state.attributes)
+
+
+@pytest.mark.parametrize(
+    "model", ["iskra-me382", "iskra-am550", "fluvius-water-gas", "aidon-6534", "sagemcom-hungary"]
+)
+async def test_each_state_is_the_one_that_home_assistant_would_write(
+    hass: HomeAssistant, gateway: Gateway, model: str
+) -> None:
+    meter = SimulatedMeter(model)
+    await set_up(hass, at(gateway, dsmr_version=meter.version, time_between_update=0))
+    await gateway.connected()
+    counters = hass.data[YAML_PORTS]["yaml"].reader.counters
+    states = set()
+    for number in range(1, 8):
+        gateway.send(meter.next_telegram())
+        await until(lambda number=number: counters.telegrams == number)  # type: ignore[misc]
+        (platform,) = async_get_platforms(hass, "dsmr")
+        for sensor in platform.entities.values():
+            if isinstance(sensor, DSMRSensor):
+                written = hass.states.get(sensor.entity_id)
+                assert written
+                # The recorder leaves out what this says.
+                assert written.state_info is sensor._state_info
+                sensor.async_write_ha_state()
+                assert hass.states.get(sensor.entity_id) is written
+                states.add(written)
+    # Some have changed with most of the telegrams.
+    assert len(states) > len(platform.entities) + 6
+
+
+async def test_what_a_person_changes_of_a_sensor_stays_with_the_next_values(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    await set_up(hass, at(gateway, time_between_update=0))
+    await gateway.connected()
+    for watts in (100, 101):
+        gateway.send(drawing(watts))
+        await state_of(hass, POWER, f"{watts / 1000}")
+    entity_registry.async_update_entity(POWER, name="What the house takes", icon="mdi:house")
+    entity_registry.async_update_entity_options(POWER, "sensor", {"unit_of_measurement": "W"})
+    for watts in (102, 103, 104):
+        gateway.send(drawing(watts))
+        await state_of(hass, POWER, f"{watts}.0")
+        assert attributes_of(hass, POWER).items() >= {
+            ("friendly_name", "What the house takes"),
+            ("icon", "mdi:house"),
+            ("unit_of_measurement", "W"),
+        }
+
+
+async def test_a_peak_has_the_time_at_which_it_was(hass: HomeAssistant, gateway: Gateway) -> None:
+    fluvius = telegram_of("fluvius-t211")
+    peak = "sensor.peak_demand_this_month"
+    await set_up(hass, at(gateway, dsmr_version="5B", time_between_update=0))
+    await gateway.connected()
+    for second in (15, 31, 47):
+        gateway.send(edited(fluvius, o1_0_1_6_0=f"(2611031900{second}W)(04.0{second}*kW)"))
+        await state_of(hass, peak, f"4.0{second}")
+        time = attributes_of(hass, peak)["time"]
+        assert isinstance(time, datetime)
+        assert time.second == second
+
+
+async def test_what_customize_yaml_says_anew_is_there_with_the_next_value(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway, time_between_update=0))
+    await gateway.connected()
+    for watts in (100, 101, 102):
+        gateway.send(drawing(watts))
+        await state_of(hass, POWER, f"{watts / 1000}")
+    await async_process_ha_core_config(hass, {"customize": {POWER: {"icon": "mdi:house"}}})
+    for watts in (103, 104):
+        gateway.send(drawing(watts))
+        await state_of(hass, POWER, f"{watts / 1000}")
+        assert attributes_of(hass, POWER)["icon"] == "mdi:house"
+
+
+async def test_what_somebody_else_writes_of_a_sensor_goes_with_the_next_value(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway, time_between_update=0))
+    await gateway.connected()
+    for watts in (100, 101):
+        gateway.send(drawing(watts))
+        await state_of(hass, POWER, f"{watts / 1000}")
+    before = attributes_of(hass, POWER)
+    hass.states.async_set(POWER, "7", {"unit_of_measurement": "kW"})
+    gateway.send(drawing(102))
+    await state_of(hass, POWER, "0.102")
+    assert attributes_of(hass, POWER) == before
+
+
+@pytest.mark.logs("No telegrams from")
+@pytest.mark.logs("Telegrams come from")
+async def test_a_sensor_has_all_its_attributes_again_after_an_outage(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    await set_up(hass, at(gateway, time_between_update=0))
+    await gateway.connected()
+    for watts in (100, 101):
+        gateway.send(drawing(watts))
+        await state_of(hass, POWER, f"{watts / 1000}")
+    before = attributes_of(hass, POWER)
+    gateway.drop()
+    await state_of(hass, POWER, "unavailable")
+    await gateway.connected()
+    for watts in (102, 103):
+        gateway.send(drawing(watts))
+        await state_of(hass, POWER, f"{watts / 1000}")
+        assert attributes_of(hass, POWER) == before
