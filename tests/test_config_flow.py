@@ -326,6 +326,20 @@ async def test_a_meter_moves_from_an_rfxtrx_receiver_to_a_cable(
         await state_of(hass, "sensor.gas_meter_gas_consumption", "3160.427")
 
 
+async def test_what_only_a_newer_release_knows_of_an_entry_stays_when_its_meter_moves(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    entry = entry_for("5", AM550, host="127.0.0.1", port=free_port(), newer="what it says")
+    entry.add_to_hass(hass)
+    form = await entry.start_reconfigure_flow(hass)
+    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "5"})
+    done = await after(hass, result, gateway, AM550)
+    assert done["reason"] == "reconfigure_successful"
+    assert entry.data["newer"] == "what it says"
+    assert entry.data["port"] == at(gateway)
+    assert "host" not in entry.data
+
+
 @pytest.mark.logs("No telegrams? from .*: ")
 async def test_a_meter_that_encrypts_asks_for_its_key_when_it_moves_from_an_rfxtrx_receiver(
     hass: HomeAssistant, gateway: Gateway

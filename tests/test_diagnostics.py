@@ -228,10 +228,24 @@ async def test_nobody_learns_what_of_the_url_is_secret_wherever_it_stands(
     gateway.send(edited(f"{body}1-0:142.7.0(somebody has s3cret)\r\n!0000\r\n".encode()))
     await until(lambda: entry.runtime_data.dsmr.telegram is not None)
     said = json.dumps(await diagnostics(hass, entry))
-    assert f"socket://127.0.0.1:{gateway.port}" in said
+    assert f"socket://{REDACTED}:{gateway.port}" in said
     assert f"{REDACTED} has {REDACTED}" in said
     assert "somebody" not in said
     assert "s3cret" not in said
+
+
+@pytest.mark.logs("No telegrams from")
+async def test_nobody_learns_where_the_gateway_is(hass: HomeAssistant, gateway: Gateway) -> None:
+    await gateway.close()
+    entry = entry_for("5", AM550, host="localhost", port=gateway.port)
+    await set_up_entry(hass, entry)
+    await until(lambda: bool(entry.runtime_data.reader.counters.last_cause))
+    found = await diagnostics(hass, entry)
+    assert REDACTED in found["counters"]["last_cause"]
+    assert found["entry"]["data"]["host"] == REDACTED
+    said = json.dumps(found)
+    assert "localhost" not in said
+    assert "127.0.0.1" not in said
 
 
 async def test_the_diagnostics_of_a_device_are_about_its_meter(

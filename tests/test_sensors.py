@@ -516,6 +516,19 @@ async def test_a_text_in_the_place_of_a_number_is_unknown(
     assert value_of(hass, "sensor.last_power_failure").startswith("2025-02-06T")
 
 
+async def test_a_text_in_the_place_of_a_number_without_a_unit_is_unknown(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    # A person has enabled it.
+    entity_registry.async_get_or_create("sensor", "dsmr", "yaml_minimum_power_factor")
+    await set_up(hass, at(gateway, time_between_update=0))
+    await gateway.connected()
+    gateway.send(edited(AM550, o0_0_96_7_21="(00008)\r\n1-0:13.3.0(ABC-X)"))
+    await state_of(hass, "sensor.dsmr_yaml_minimum_power_factor", "unknown")
+    gateway.send(edited(AM550, o0_0_96_7_21="(00008)\r\n1-0:13.3.0(0.9)"))
+    await state_of(hass, "sensor.dsmr_yaml_minimum_power_factor", "0.9")
+
+
 async def test_an_explicit_unique_id_wins(
     hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
 ) -> None:

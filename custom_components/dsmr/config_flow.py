@@ -16,7 +16,7 @@ from homeassistant.config_entries import (
     ConfigFlowResult,
     OptionsFlowWithReload,
 )
-from homeassistant.const import CONF_PORT, CONF_PROTOCOL
+from homeassistant.const import CONF_HOST, CONF_PORT, CONF_PROTOCOL
 from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 import probatio
@@ -48,6 +48,8 @@ _FIRST_STEPS: Final[Mapping[str | None, str]] = {
     SOURCE_REAUTH: "reauth_confirm",
 }
 _KEYS: Final = (CONF_ENCRYPTION_KEY, CONF_AUTHENTICATION_KEY)
+# What not each entry says.
+_LEFT_OUT: Final = (CONF_HOST, *_KEYS)
 _KEY_CAUSES: Final = (Cause.NO_KEY, Cause.WRONG_KEY)
 _OTHER_PROTOCOL: Final = {
     DSMR_PROTOCOL: RFXTRX_DSMR_PROTOCOL,
@@ -370,9 +372,11 @@ class DSMRConfigFlow(ConfigFlow, domain=DOMAIN):
             # What is known by it is still there, wherever it may be now.
             stored[CONF_SERIAL_ID_GAS] = gas
         replace_meter(self.hass, entry, stored)
+        # What only a newer release knows stays.
+        others = {key: said for key, said in entry.data.items() if key not in _LEFT_OUT}
         title = self._found.title if _is_made(entry) else entry.title
         return self.async_update_reload_and_abort(
-            entry, unique_id=stored[CONF_SERIAL_ID], title=title, data=stored
+            entry, unique_id=stored[CONF_SERIAL_ID], title=title, data=others | stored
         )
 
     def _handed_over(self) -> dict[str, Any]:

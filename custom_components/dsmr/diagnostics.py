@@ -1,12 +1,14 @@
 """What does somebody need to know who is to find out what is wrong, and what must he not know?"""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 import re
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from homeassistant.components.diagnostics import REDACTED
-from homeassistant.const import CONF_PORT
+from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import DeviceEntry
 
@@ -168,7 +170,7 @@ def _obis(line: str) -> str:
 
 
 def _secrets(entry: DsmrConfigEntry) -> set[str]:
-    """Return what must not stand anywhere: identifiers as sent and as printed, and the key."""
+    """Return what must not stand anywhere: identifiers as sent and as printed, keys and hosts."""
     port = entry.runtime_data
     identifiers = {entry.data.get(CONF_SERIAL_ID), entry.data.get(CONF_SERIAL_ID_GAS)}
     identifiers |= {slot.identifier for slot in port.roster.slots}
@@ -179,11 +181,19 @@ def _secrets(entry: DsmrConfigEntry) -> set[str]:
             if _IDENTIFIER.fullmatch(key.obis.rpartition(":")[2])
         }
     connection = port.reader.connection
-    found = {*map(entry.data.get, _KEYS), connection.url, *connection.secrets}
+    found = {*map(entry.data.get, _KEYS), *connection.secrets}
+    found |= {entry.data.get(CONF_HOST), *map(_host, port.reader.opener.urls)}
     for identifier in filter(None, identifiers):
         if not _ZEROS.fullmatch(identifier):
             found |= {identifier, read_text(identifier)}
     return {secret for secret in found if secret and len(secret) >= _SHORTEST_SECRET}
+
+
+def _host(url: str) -> str | None:
+    """Return the host of a port, by name or by address, or None where it has none."""
+    with suppress(ValueError):
+        return urlsplit(url).hostname
+    return None
 
 
 def _masked(value: Any, secrets: set[str]) -> Any:

@@ -32,7 +32,7 @@ from .versions import VERSIONS
 
 KEY_FORM: Final = probatio.Schema(
     {
-        probatio.Required(CONF_ENCRYPTION_KEY): TextSelector(
+        probatio.Required(probatio.Secret(CONF_ENCRYPTION_KEY)): TextSelector(
             TextSelectorConfig(type=TextSelectorType.PASSWORD)
         )
     }

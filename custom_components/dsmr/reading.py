@@ -209,7 +209,7 @@ class DSMRSensor(PortEntity, SensorEntity):
         shows = self.entity_description.shows
         if shows is Shows.VALUE:
             self._value = self._rounded(value)
-            if isinstance(value, str) and not value.isdecimal() and self.native_unit_of_measurement:
+            if isinstance(value, str) and not value.isdecimal() and self._is_number:
                 # The meter writes a text in the place of a number: there is none.
                 self._value = None
             if time is None and not entries and not self._attr_extra_state_attributes:
@@ -277,6 +277,11 @@ class DSMRSensor(PortEntity, SensorEntity):
             yield "time", reading.time
         if reading.entries and not (shows is Shows.VALUE and self._is_log):
             yield "entries", [self._entry(entry) for entry in reading.entries]
+
+    @property
+    def _is_number(self) -> bool:
+        """Whether Home Assistant takes nothing but numbers for its value."""
+        return bool(self.state_class or self.native_unit_of_measurement)
 
     @property
     def _is_log(self) -> bool:
