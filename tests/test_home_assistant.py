@@ -93,6 +93,12 @@ async def test_three_lines_of_yaml_make_the_sensors_of_a_meter(socket_enabled: N
         assert found["sensor.power_tariff"] in ("low", "normal")
         assert found["sensor.voltage_phase_l3"] != "unknown"
 
+        names = {"entity_id": "sensor.power_tariff", "new_entity_id": "sensor.tariff"}
+        await home.command("config/entity_registry/update", **names)
+        renamed = await values(home)
+        assert renamed["sensor.tariff"] in ("low", "normal")
+        assert "sensor.power_tariff" not in renamed
+
         # What the browser asks first: an import that fails here is a page that never opens.
         assert "dsmr" in await home.command("get_services")
         issues = await home.command("repairs/list_issues")

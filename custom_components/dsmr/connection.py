@@ -60,8 +60,8 @@ class PortSensor(PortEntity, SensorEntity):
         self._p1_port = p1_port
 
     @override
-    async def async_added_to_hass(self) -> None:
-        await super().async_added_to_hass()
+    @callback
+    def _begin(self) -> None:
         dsmr = self._p1_port.dsmr
         self.async_on_remove(dsmr.listen_loss(self._changed))
         self.async_on_remove(dsmr.listen_contents(self._changed))
@@ -91,8 +91,9 @@ class LastTelegramSensor(PortSensor):
     """Says when the last telegram came, as late as any changed value may be shown."""
 
     @override
-    async def async_added_to_hass(self) -> None:
-        await super().async_added_to_hass()
+    @callback
+    def _begin(self) -> None:
+        super()._begin()
         every = timedelta(seconds=max(self._p1_port.dsmr.time_between_update, SHORTEST_INTERVAL))
         self.async_on_remove(
             async_track_time_interval(self.hass, self._changed, every, cancel_on_shutdown=True)

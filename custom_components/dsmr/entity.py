@@ -377,6 +377,33 @@ class PortEntity(Entity):
         self._attr_unique_id = identity.unique_id(description, slot)
         identity.label(self)
 
+    @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        self._begin()
+
+    @override
+    async def async_will_remove_from_hass(self) -> None:
+        self._end()
+        await super().async_will_remove_from_hass()
+
+    @callback
+    def async_entity_id_changed(self, old_entity_id: str) -> None:
+        """Go on under another entity id.
+
+        Nothing here is known by the entity id. Home Assistant removes and adds an entity for that
+        unless it has this (since 2026.11, until 2027.11).
+        """
+
+    @callback
+    def _begin(self) -> None:
+        """Follow the port: it is added. What ends that goes to `async_on_remove`."""
+        raise NotImplementedError
+
+    @callback
+    def _end(self) -> None:
+        """Note that it is about to be removed."""
+
     @callback
     def called(self, name: str) -> None:
         """Have a name that stands for itself."""

@@ -93,14 +93,15 @@ class DSMRSensor(PortEntity, SensorEntity):
         return ReadingKey(meter, self.entity_description.obis)
 
     @override
-    async def async_added_to_hass(self) -> None:
-        await super().async_added_to_hass()
+    @callback
+    def _begin(self) -> None:
         self.async_on_remove(self._stop_listening)
         self._listen()
         self._is_added = True
 
     @override
-    async def async_will_remove_from_hass(self) -> None:
+    @callback
+    def _end(self) -> None:
         self._is_added = False
 
     @property
