@@ -18,6 +18,21 @@ from .test_reload import at, drawing
 POWER = "sensor.power_consumption"
 
 
+async def shows(hass: HomeAssistant, gateway: Gateway, *watts: int, unit: str = "kW") -> None:
+    """Have the meter send powers one after the other, and see each."""
+    for sent in watts:
+        gateway.send(drawing(sent))
+        await state_of(hass, POWER, f"{sent / 1000}" if unit == "kW" else f"{sent}.0")
+
+
+@pytest.fixture
+async def shown(hass: HomeAssistant, gateway: Gateway) -> None:
+    """Let a meter's power have changed once."""
+    await set_up(hass, at(gateway, time_between_update=0))
+    await gateway.connected()
+    await shows(hass, gateway, 100, 101)
+
+
 def attributes_of(hass: HomeAssistant, entity_id: str) -> dict[str, object]:
     state = hass.states.get(entity_id)
     assert state
@@ -52,19 +67,14 @@ async def test_each_state_is_the_one_that_home_assistant_would_write(
     assert len(states) > len(platform.entities) + 6
 
 
+@pytest.mark.usefixtures("shown")
 async def test_what_a_person_changes_of_a_sensor_stays_with_the_next_values(
     hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
 ) -> None:
-    await set_up(hass, at(gateway, time_between_update=0))
-    await gateway.connected()
-    for watts in (100, 101):
-        gateway.send(drawing(watts))
-        await state_of(hass, POWER, f"{watts / 1000}")
     entity_registry.async_update_entity(POWER, name="What the house takes", icon="mdi:house")
     entity_registry.async_update_entity_options(POWER, "sensor", {"unit_of_measurement": "W"})
     for watts in (102, 103, 104):
-        gateway.send(drawing(watts))
-        await state_of(hass, POWER, f"{watts}.0")
+        await shows(hass, gateway, watts, unit="W")
         assert attributes_of(hass, POWER).items() >= {
             ("friendly_name", "What the house takes"),
             ("icon", "mdi:house"),
@@ -85,51 +95,36 @@ async def test_a_peak_has_the_time_at_which_it_was(hass: HomeAssistant, gateway:
         assert time.second == second
 
 
+@pytest.mark.usefixtures("shown")
 async def test_what_customize_yaml_says_anew_is_there_with_the_next_value(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:
-    await set_up(hass, at(gateway, time_between_update=0))
-    await gateway.connected()
-    for watts in (100, 101, 102):
-        gateway.send(drawing(watts))
-        await state_of(hass, POWER, f"{watts / 1000}")
     await async_process_ha_core_config(hass, {"customize": {POWER: {"icon": "mdi:house"}}})
     for watts in (103, 104):
-        gateway.send(drawing(watts))
-        await state_of(hass, POWER, f"{watts / 1000}")
+        await shows(hass, gateway, watts)
         assert attributes_of(hass, POWER)["icon"] == "mdi:house"
 
 
+@pytest.mark.usefixtures("shown")
 async def test_what_somebody_else_writes_of_a_sensor_goes_with_the_next_value(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:
-    await set_up(hass, at(gateway, time_between_update=0))
-    await gateway.connected()
-    for watts in (100, 101):
-        gateway.send(drawing(watts))
-        await state_of(hass, POWER, f"{watts / 1000}")
     before = attributes_of(hass, POWER)
     hass.states.async_set(POWER, "7", {"unit_of_measurement": "kW"})
-    gateway.send(drawing(102))
-    await state_of(hass, POWER, "0.102")
+    await shows(hass, gateway, 102)
     assert attributes_of(hass, POWER) == before
 
 
+@pytest.mark.usefixtures("shown")
 @pytest.mark.logs("No telegrams from")
 @pytest.mark.logs("Telegrams come from")
 async def test_a_sensor_has_all_its_attributes_again_after_an_outage(
     hass: HomeAssistant, gateway: Gateway
 ) -> None:
-    await set_up(hass, at(gateway, time_between_update=0))
-    await gateway.connected()
-    for watts in (100, 101):
-        gateway.send(drawing(watts))
-        await state_of(hass, POWER, f"{watts / 1000}")
     before = attributes_of(hass, POWER)
     gateway.drop()
     await state_of(hass, POWER, "unavailable")
     await gateway.connected()
     for watts in (102, 103):
-        gateway.send(drawing(watts))
-        await state_of(hass, POWER, f"{watts / 1000}")
+        await shows(hass, gateway, watts)
         assert attributes_of(hass, POWER) == before
