@@ -596,10 +596,18 @@ def test_who_stops_listening_while_being_told_costs_nobody_else_anything(told_by
 
 
 @pytest.mark.parametrize(
-    "told_by",
-    ["telegram", "timer", "disconnection"],
+    ("told_by", "step_of_other", "step"),
+    [
+        ("telegram", 0, 0),
+        # It would have waited.
+        ("telegram", 0, None),
+        ("timer", None, None),
+        ("disconnection", None, None),
+    ],
 )
-def test_who_was_unsubscribed_by_another_while_being_told_hears_no_more(told_by: str) -> None:
+def test_who_was_unsubscribed_by_another_while_being_told_hears_no_more(
+    told_by: str, step_of_other: float | None, step: float | None
+) -> None:
     async def test() -> None:
         async with Dispatching() as port:
             leavers: list[Unsubscribe] = []
@@ -608,8 +616,7 @@ def test_who_was_unsubscribed_by_another_while_being_told_hears_no_more(told_by:
                 while reading != Reading(Decimal(1)) and leavers:
                     leavers.pop()()
 
-            step = 0 if told_by == "telegram" else None
-            port.dsmr.listen(ENERGY, drop, step)
+            port.dsmr.listen(ENERGY, drop, step_of_other)
             told: list[Told] = []
             leavers.append(port.dsmr.listen(ENERGY, _note(told), step))
             await port.send({ENERGY: "1"})

@@ -395,14 +395,20 @@ async def test_a_gas_meter_that_replaces_another_takes_its_entity_and_device(
     renamed = device_registry.async_get(device.id)
     assert renamed
     assert renamed.identifiers == {("dsmr", "4732")}
-    # And so it is after the next start, and when the old one comes back.
+    # Also with another entity id …
+    entity_registry.async_update_entity(gas.entity_id, new_entity_id="sensor.our_gas")
+    await state_of(hass, "sensor.our_gas", "0.012")
+    gas = entity_registry.async_get("sensor.our_gas")
+    assert gas
+    assert gas.device_id == device.id
+    # … after the next start, and when the old one comes back.
     await hass.config_entries.async_reload(entry.entry_id)
     await gateway.connected()
     gateway.send(replaced)
-    await state_of(hass, "sensor.gas_meter_gas_consumption", "0.012")
+    await state_of(hass, "sensor.our_gas", "0.012")
     gateway.send(edited(AM550, o0_1_24_2_1="(261112080000W)(03161.000*m3)"))
-    await state_of(hass, "sensor.gas_meter_gas_consumption", "3161.0")
-    assert entities_of(hass, entry)[GAS].entity_id == "sensor.gas_meter_gas_consumption"
+    await state_of(hass, "sensor.our_gas", "3161.0")
+    assert entities_of(hass, entry)[GAS].entity_id == "sensor.our_gas"
 
 
 async def test_a_gas_meter_that_was_replaced_and_is_sent_on_is_another_device(

@@ -203,9 +203,9 @@ class DSMR:
         return [listener for listeners in self._listeners.values() for listener in listeners]
 
     def _tell(self, listener: _Listener, reading: Reading | None, now: float) -> None:
+        self._waiting.pop(listener, None)
         if not listener.active:
             return
-        self._waiting.pop(listener, None)
         listener.due = now + self.time_between_update
         listener.told = reading
         told = self.call(listener.callback, reading)

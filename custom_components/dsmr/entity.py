@@ -413,6 +413,8 @@ class PortEntity(Entity):
     def renamed(self, unique_id: str) -> None:
         """Have another unique id: the meter was replaced."""
         self._attr_unique_id = unique_id
+        # Home Assistant may add it anew, to the device that it names.
+        self._identity.label(self)
 
     @callback
     def disabled_at_first(self) -> None:
