@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.core_config import async_process_ha_core_config
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import async_get_platforms
+from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 
 from custom_components.dsmr.port import YAML_PORTS
@@ -113,6 +114,47 @@ async def test_what_somebody_else_writes_of_a_sensor_goes_with_the_next_value(
     hass.states.async_set(POWER, "7", {"unit_of_measurement": "kW"})
     await shows(hass, gateway, 102)
     assert attributes_of(hass, POWER) == before
+
+
+@pytest.mark.usefixtures("shown")
+async def test_what_somebody_else_writes_while_a_sensor_is_told_goes_with_the_next_value(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    @callback
+    def write(event: Event[EventStateChangedData]) -> None:
+        stop()
+        hass.states.async_set(POWER, "0.102", {"note": "above 0.1 kW"})
+
+    before = attributes_of(hass, POWER)
+    stop = async_track_state_change_event(hass, POWER, write)
+    await shows(hass, gateway, 102)
+    assert attributes_of(hass, POWER) == {"note": "above 0.1 kW"}
+    await shows(hass, gateway, 103)
+    assert attributes_of(hass, POWER) == before
+
+
+@pytest.mark.usefixtures("shown")
+async def test_what_somebody_else_wrote_before_with_the_same_number_is_not_kept(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    before = hass.states.get(POWER)
+    assert before
+    hass.states.async_set(POWER, "0.102", before.attributes)
+    gateway.send(drawing(102))
+    await shows(hass, gateway, 103, 104)
+    after = hass.states.get(POWER)
+    assert after
+    assert after.state_info is before.state_info is not None
+
+
+@pytest.mark.usefixtures("shown")
+async def test_a_unit_that_customize_yaml_names_is_not_what_is_shown(
+    hass: HomeAssistant, gateway: Gateway, entity_registry: er.EntityRegistry
+) -> None:
+    customized = {"customize": {POWER: {"unit_of_measurement": "kW"}}}
+    await async_process_ha_core_config(hass, customized)
+    entity_registry.async_update_entity_options(POWER, "sensor", {"unit_of_measurement": "W"})
+    await shows(hass, gateway, 102, 103, unit="W")
 
 
 @pytest.mark.usefixtures("shown")

@@ -11,7 +11,6 @@ from homeassistant.components.sensor import (
     SensorDeviceClass,
     SensorEntity,
 )
-from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
 from homeassistant.core import State, callback
 from homeassistant.helpers.entity import FLOAT_PRECISION
 
@@ -175,9 +174,12 @@ class DSMRSensor(PortEntity, SensorEntity):
             is_number_alone
             and last is not None
             and last is self._written
+            # Another program has none: it wrote this one while it was told, or before with the
+            # same number.
+            and last.state_info is not None
             and customized is self._customized
             # Else it is converted.
-            and last.attributes.get(ATTR_UNIT_OF_MEASUREMENT) == self.native_unit_of_measurement
+            and self.unit_of_measurement == self.native_unit_of_measurement
         ):
             number = f"{self.native_value:.{FLOAT_PRECISION}}"
             states.async_set(self.entity_id, number, last.attributes, state_info=last.state_info)
