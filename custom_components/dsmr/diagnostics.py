@@ -181,7 +181,7 @@ def _secrets(entry: DsmrConfigEntry) -> set[str]:
             if _IDENTIFIER.fullmatch(key.obis.rpartition(":")[2])
         }
     connection = port.reader.connection
-    found = {*map(entry.data.get, _KEYS), *connection.secrets}
+    found = {*map(entry.data.get, _KEYS), connection.url, *connection.secrets}
     found |= {entry.data.get(CONF_HOST), *map(_host, port.reader.opener.urls)}
     for identifier in filter(None, identifiers):
         if not _ZEROS.fullmatch(identifier):

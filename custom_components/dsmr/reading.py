@@ -155,11 +155,11 @@ class DSMRSensor(PortEntity, SensorEntity):
 
     @callback
     def _write(self, *, is_number_alone: bool) -> None:
-        """Write the state.
+        """Write the state; its number alone, where the rest can't be another.
 
-        All but the number of a state is as Home Assistant made it last, and making it anew costs
-        more than all else: it changes when a person changes something, and then Home Assistant
-        writes the state. It does not where customize.yaml is loaded anew.
+        To make the rest costs more than all else of a state. It is another when a person has
+        changed something, and then Home Assistant writes the state by itself, but for
+        customize.yaml. So it is taken from the last state, if that is the one that was left.
 
         Args:
             is_number_alone: whether a number is shown, and nothing else here can be another.
