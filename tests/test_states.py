@@ -96,6 +96,21 @@ async def test_a_peak_has_the_time_at_which_it_was(hass: HomeAssistant, gateway:
         assert time.second == second
 
 
+async def test_a_number_has_the_unit_in_which_the_meter_writes_it(
+    hass: HomeAssistant, gateway: Gateway
+) -> None:
+    me382, threshold = telegram_of("iskra-me382"), "sensor.power_threshold"
+    await set_up(hass, at(gateway, dsmr_version="2.2", time_between_update=0))
+    await gateway.connected()
+    for number, unit, kind in ((25, "A", "current"), (35, "A", "current"), (17, "kW", "power")):
+        # Without a checksum, a line of a new shape counts when it comes again.
+        for _ in range(2):
+            gateway.send(edited(me382, o0_0_17_0_0=f"(00{number}.00*{unit})"))
+        await state_of(hass, threshold, f"{number}.0")
+        attributes = attributes_of(hass, threshold)
+        assert (attributes["unit_of_measurement"], attributes["device_class"]) == (unit, kind)
+
+
 @pytest.mark.usefixtures("shown")
 async def test_what_customize_yaml_says_anew_is_there_with_the_next_value(
     hass: HomeAssistant, gateway: Gateway

@@ -83,6 +83,8 @@ class DSMRSensor(PortEntity, SensorEntity):
         # As it was written last, and what customize.yaml said then.
         self._written: State | None = None
         self._customized: object = None
+        # Whether Home Assistant shows another unit than the meter writes.
+        self._is_converted = False
         self._unsubscribe: Unsubscribe | None = None
 
     @property
@@ -138,14 +140,14 @@ class DSMRSensor(PortEntity, SensorEntity):
 
     @callback
     def _told(self, reading: Reading | None) -> None:
-        before = self._attr_extra_state_attributes
+        before = self._unit, self._attr_extra_state_attributes
         available = self._dsmr.telegram is not None
         # Each time that it is set, Home Assistant has to read it anew.
         if available is not self._attr_available:
             self._attr_available = available
         try:
             self.show(reading)
-            is_same = before == self._attr_extra_state_attributes
+            is_same = before == (self._unit, self._attr_extra_state_attributes)
             self._write(is_number_alone=is_same and isinstance(self._value, float))
         except Exception:
             # Else the state would stay, which is an old one.
@@ -172,19 +174,19 @@ class DSMRSensor(PortEntity, SensorEntity):
         last = states.get(self.entity_id)
         if (
             is_number_alone
+            and not self._is_converted
             and last is not None
             and last is self._written
             # Another program has none: it wrote this one while it was told, or before with the
             # same number.
             and last.state_info is not None
             and customized is self._customized
-            # Else it is converted.
-            and self.unit_of_measurement == self.native_unit_of_measurement
         ):
             number = f"{self.native_value:.{FLOAT_PRECISION}}"
             states.async_set(self.entity_id, number, last.attributes, state_info=last.state_info)
         else:
             self.async_write_ha_state()
+            self._is_converted = self.unit_of_measurement != self.native_unit_of_measurement
         self._written, self._customized = states.get(self.entity_id), customized
 
     @property
