@@ -69,6 +69,14 @@ async def begin(hass: HomeAssistant, port: str, version: str = "auto") -> Config
     return await give(hass, form, {"port": port, "dsmr_version": version})
 
 
+async def move(
+    hass: HomeAssistant, entry: MockConfigEntry, port: str, version: str = "auto"
+) -> ConfigFlowResult:
+    """Begin to move a meter that is known to a port."""
+    form = await entry.start_reconfigure_flow(hass)
+    return await give(hass, form, {"port": port, "dsmr_version": version})
+
+
 async def give(
     hass: HomeAssistant, result: ConfigFlowResult, user_input: Mapping[str, Any]
 ) -> ConfigFlowResult:
@@ -317,8 +325,7 @@ async def test_a_meter_moves_from_an_rfxtrx_receiver_to_a_cable(
 ) -> None:
     entry = entry_for("5", AM550, port="/dev/ttyUSB0", protocol="rfxtrx_dsmr_protocol")
     entry.add_to_hass(hass)
-    form = await entry.start_reconfigure_flow(hass)
-    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "5"})
+    result = await move(hass, entry, at(gateway), "5")
     done = await after(hass, result, gateway, AM550)
     assert done["reason"] == "reconfigure_successful"
     assert entry.data["protocol"] == "dsmr_protocol"
@@ -331,8 +338,7 @@ async def test_what_only_a_newer_release_knows_of_an_entry_stays_when_its_meter_
 ) -> None:
     entry = entry_for("5", AM550, host="127.0.0.1", port=free_port(), newer="what it says")
     entry.add_to_hass(hass)
-    form = await entry.start_reconfigure_flow(hass)
-    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "5"})
+    result = await move(hass, entry, at(gateway), "5")
     done = await after(hass, result, gateway, AM550)
     assert done["reason"] == "reconfigure_successful"
     assert entry.data["newer"] == "what it says"
@@ -346,9 +352,8 @@ async def test_a_meter_that_encrypts_asks_for_its_key_when_it_moves_from_an_rfxt
 ) -> None:
     entry = entry_for("5", AM550, port="/dev/ttyUSB0", protocol="rfxtrx_dsmr_protocol")
     entry.add_to_hass(hass)
-    form = await entry.start_reconfigure_flow(hass)
     sent = encrypted(AM550, bytes.fromhex(KEY))
-    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "auto"})
+    result = await move(hass, entry, at(gateway))
     form = await after(hass, result, gateway, sent)
     assert (form["step_id"], form["errors"]) == ("encryption_key", {})
     form = await after(hass, await give(hass, form, {"encryption_key": OTHER_KEY}), gateway, sent)
@@ -370,8 +375,7 @@ async def test_telegrams_of_another_version_are_named_at_a_receiver_and_at_a_cab
     ):
         entry = entry_for("5", AM550, port=f"/dev/{protocol}", protocol=protocol)
         entry.add_to_hass(hass)
-        form = await entry.start_reconfigure_flow(hass)
-        result = await give(hass, form, {"port": at(gateway), "dsmr_version": "5"})
+        result = await move(hass, entry, at(gateway), "5")
         form = await after(hass, result, gateway, sent)
         assert form["errors"] == {"base": "wrong_version"}
         assert (form["description_placeholders"] or {})["version"] == "DSMR 2.2"
@@ -407,8 +411,7 @@ async def test_a_kind_that_is_chosen_by_mistake_for_a_meter_that_is_known_is_tol
     # As the built-in made it, which takes any.
     entry = entry_for("5", fluvius, port="/dev/ttyUSB0")
     entry.add_to_hass(hass)
-    form = await entry.start_reconfigure_flow(hass)
-    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "4"})
+    result = await move(hass, entry, at(gateway), "4")
     form = await after(hass, result, gateway, fluvius)
     assert (form["step_id"], form["errors"]) == ("reconfigure", {"base": "wrong_version"})
     # What was said of it before, nobody says now.
@@ -524,8 +527,7 @@ async def test_the_port_that_the_meter_has_itself_can_be_probed(
     await set_up_entry(hass, entry)
     async with serial_line.sending(AM550):
         await state_of(hass, "sensor.electricity_meter_active_tariff", "normal")
-        form = await entry.start_reconfigure_flow(hass)
-        result = await give(hass, form, {"port": str(serial_line.device), "dsmr_version": "5"})
+        result = await move(hass, entry, str(serial_line.device), "5")
         done = await after(hass, result)
         assert done["reason"] == "reconfigure_successful"
         await state_of(hass, "sensor.electricity_meter_active_tariff", "normal")
@@ -537,8 +539,7 @@ async def test_a_move_to_where_nothing_is_leaves_the_meter_where_it_was(
 ) -> None:
     entry = entry_for("5", AM550, port=at(gateway))
     await set_up_entry(hass, entry)
-    form = await entry.start_reconfigure_flow(hass)
-    result = await give(hass, form, {"port": "/dev/no-such-port", "dsmr_version": "auto"})
+    result = await move(hass, entry, "/dev/no-such-port")
     form = await after(hass, result)
     assert (form["step_id"], form["errors"]) == ("reconfigure", {"base": "no_such_port"})
     assert entry.state is ConfigEntryState.LOADED
@@ -560,8 +561,7 @@ async def test_a_meter_that_was_replaced_gives_its_entities_to_the_new_one(
         entity.entity_id
         for entity in er.async_entries_for_config_entry(entity_registry, entry.entry_id)
     }
-    form = await entry.start_reconfigure_flow(hass)
-    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "auto"})
+    result = await move(hass, entry, at(gateway))
     form = await after(hass, result, gateway, AM550)
     assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "replace")
     done = await give(hass, form, {})
@@ -619,8 +619,7 @@ async def test_the_gas_keeps_its_history_when_the_version_changes(
     async with gateway.sending(old):
         await state_of(hass, "sensor.gas_meter_gas_consumption", readings[old])
     before = gas()
-    form = await entry.start_reconfigure_flow(hass)
-    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "auto"})
+    result = await move(hass, entry, at(gateway))
     shown = await after(hass, result, gateway, new)
     if old != new:
         assert shown["step_id"] == "replace"
@@ -655,8 +654,7 @@ async def test_who_moves_a_meter_changes_nothing_of_its_gas_meters(
     await hass.async_block_till_done()
     gas = entry.data["serial_id_gas"]
     before = {e.entity_id: e.unique_id for e in entity_registry.entities.values()}
-    form = await entry.start_reconfigure_flow(hass)
-    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "4"})
+    result = await move(hass, entry, at(gateway), "4")
     if is_taken_away:
         # The first one is sent no longer.
         kept = sent.decode().rpartition("!")[0].replace(f"({gas})", "(4733)")
@@ -683,8 +681,7 @@ async def test_an_entry_is_named_after_its_meter_until_a_person_has_named_it(
         hass.config_entries.async_update_entry(
             entry, title=before, data=entry_for("4", KAIFA, port=at(gateway)).data
         )
-        form = await entry.start_reconfigure_flow(hass)
-        result = await give(hass, form, {"port": at(gateway), "dsmr_version": "auto"})
+        result = await move(hass, entry, at(gateway))
         replaces = await after(hass, result, gateway, AM550)
         await give(hass, replaces, {})
         assert entry.title == after_it
@@ -700,8 +697,7 @@ async def test_a_meter_that_has_changed_is_read_as_it_was_found(
     await set_up_entry(hass, entry)
     await serial_line.opened()
     async with serial_line.sending(KAIFA):
-        form = await entry.start_reconfigure_flow(hass)
-        result = await give(hass, form, {"port": by_id, "dsmr_version": "auto"})
+        result = await move(hass, entry, by_id)
         done = await give(hass, await after(hass, result), {})
         assert done["reason"] == "reconfigure_successful"
         await hass.async_block_till_done()
@@ -750,8 +746,7 @@ async def test_a_meter_can_not_take_the_place_of_one_that_has_its_own_entry(
     entry_for("5", AM550, port="/dev/ttyUSB0").add_to_hass(hass)
     entry = entry_for("4", telegram_of("kaifa-e0026-v42"), port="/dev/ttyUSB1")
     entry.add_to_hass(hass)
-    form = await entry.start_reconfigure_flow(hass)
-    result = await give(hass, form, {"port": at(gateway), "dsmr_version": "auto"})
+    result = await move(hass, entry, at(gateway))
     result = await after(hass, result, gateway, AM550)
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
 
@@ -927,8 +922,7 @@ async def probing(
     entry = entry_for("5", AM550, port=at(gateway))
     await set_up_entry(hass, entry)
     await gateway.connected()
-    form = await entry.start_reconfigure_flow(hass)
-    return entry, await give(hass, form, {"port": at(second_gateway), "dsmr_version": "5"})
+    return entry, await move(hass, entry, at(second_gateway), "5")
 
 
 type Probing = tuple[MockConfigEntry, ConfigFlowResult]

@@ -60,13 +60,10 @@ def _value(reading: Reading | None) -> Decimal | None:
 
 def _net(inputs: Sequence[Reading | None]) -> Reading:
     """Imported minus exported: positive is taken from the grid."""
-    imported, exported = inputs
-    if not imported or not exported:
+    imported, exported = map(_value, inputs)
+    if imported is None or exported is None:
         return _UNKNOWN
-    taken, given = imported.value, exported.value
-    if isinstance(taken, Decimal) and isinstance(given, Decimal):
-        return Reading(taken - given, "kW")
-    return _UNKNOWN
+    return Reading(imported - exported, "kW")
 
 
 def _total(inputs: Sequence[Reading | None]) -> Reading:
